@@ -1,0 +1,112 @@
+//! Behind both doors: is this process to be reported, and if so, by what does the interpreter call us at its end?
+
+use crate::early;
+use crate::environment::Environment;
+use crate::job::Claims;
+use crate::memory::{self, Notes};
+use crate::python::{Api, MethodDef, Python, Raw};
+use crate::report;
+use crate::sys;
+use core::ffi::CStr;
+
+/// What becomes of this process. Decided once, when its first interpreter starts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Fate {
+    /// Not asked yet.
+    Undecided = 0,
+    /// The policy says nothing about it: it runs as if we were not there.
+    Silent = 1,
+    /// It is reported.
+    Reported = 2,
+}
+
+/// A `PyCFunction` (Include/methodobject.h).
+type Callback = unsafe extern "C" fn(Raw, Raw) -> Raw;
+
+/// `METH_NOARGS` (Include/methodobject.h).
+const NO_ARGUMENTS: core::ffi::c_int = 4;
+
+/// Has the current interpreter call us at its end.
+///
+/// # Safety
+/// This thread must hold the GIL.
+pub unsafe fn arm() -> Option<()> {
+    let mut state = memory::take()?;
+    let notes = &mut state.notes;
+    if notes.fate == Fate::Undecided {
+        notes.fate = decide(notes).unwrap_or(Fate::Silent);
+    }
+    if notes.fate == Fate::Silent {
+        return None;
+    }
+    let api = notes.python?;
+    let main = is_main_interpreter(&api);
+    if main && notes.armed {
+        return None;
+    }
+    let [for_main, for_others] = &mut notes.methods;
+    let (place, callback): (_, Callback) =
+        if main { (for_main, report::at_exit) } else { (for_others, report::at_end_of_subinterpreter) };
+    *place =
+        MethodDef { name: c"customs".as_ptr(), method: Some(callback), flags: NO_ARGUMENTS, doc: core::ptr::null() };
+    let method = &raw mut *place;
+    memory::set_none(&api);
+    notes.armed |= main;
+    // Not held while Python works: another interpreter's start may come this way.
+    drop(state);
+    // SAFETY: the caller holds the GIL.
+    let hooked = unsafe { Python::with(&api, |python| hook(python, method)) };
+    if hooked.is_none() && main {
+        memory::take()?.notes.armed = false;
+    }
+    hooked
+}
+
+/// Whether the interpreter of this thread is the main one: then there is no other yet.
+pub fn is_main_interpreter(api: &Api) -> bool {
+    // SAFETY: reads a list that the runtime keeps under a lock of its own; callable while one is being made.
+    let first = unsafe { (api.interpreter_head)() };
+    // SAFETY: as above, with a member of that list.
+    first.is_null() || unsafe { (api.interpreter_next)(first) }.is_null()
+}
+
+fn decide(notes: &mut Notes) -> Option<Fate> {
+    let policy = memory::policy()?;
+    let environment = Environment::of_process()?;
+    let opted_out = environment.first_of(policy.opt_out().iter()).is_some();
+    let nonzero = |value: &[u8]| value.iter().any(|digit| *digit != b'0') && value.iter().all(u8::is_ascii_digit);
+    let other_rank = policy.ranks().iter().filter_map(|name| environment.get(name)).any(nonzero);
+    if opted_out || other_rank {
+        return Some(Fate::Silent);
+    }
+    if notes.python.is_none() {
+        notes.python = early::python();
+    }
+    notes.python?;
+    notes.claims = Some(Claims::read(policy, environment));
+    notes.pid = sys::pid();
+    notes.seccomp = sys::seccomp_mode();
+    Some(Fate::Reported)
+}
+
+/// Registers `method` with `atexit`, before anyone else: callbacks run last in, first out, so it will be the last.
+fn hook(python: Python, method: *mut MethodDef) -> Option<()> {
+    const ATEXIT: &CStr = c"atexit";
+    // SAFETY: the method lies in the state, which is there for ever.
+    let function = unsafe { python.function(method) }?;
+    if python.api().string_type.is_some() {
+        // In 2.7 `atexit` is a Python file found on the path, which may be anybody's. It takes over `sys.exitfunc`
+        // if it finds one, and calls it last (Lib/atexit.py).
+        return match python.sys(c"exitfunc") {
+            Some(_) => None,
+            None => python.set_sys(c"exitfunc", &function),
+        };
+    }
+    if !early::is_builtin(python.api(), ATEXIT) {
+        return None;
+    }
+    let atexit = python.import_builtin(ATEXIT)?;
+    let register = atexit.module_dict()?.get(&python.key(c"register")?)?;
+    python.call(*register, &function).map(drop)
+}

@@ -1,0 +1,82 @@
+//! Which container runtime runs this process.
+
+use crate::environment::Environment;
+use crate::sys;
+
+/// A runtime that we can tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Runtime {
+    /// NERSC's Shifter.
+    Shifter,
+    /// Apptainer.
+    Apptainer,
+    /// Singularity, Apptainer's elder.
+    Singularity,
+    /// Charliecloud.
+    Charliecloud,
+    /// CSCS's Sarus.
+    Sarus,
+    /// Podman.
+    Podman,
+    /// Docker.
+    Docker,
+    /// Another one that sets `container`, as systemd's "Container Interface" asks for.
+    Other,
+}
+
+/// Each runtime by the variable that it sets in its containers. Apptainer sets Singularity's too.
+const VARIABLES: [(&[u8], Runtime); 6] = [
+    (b"SHIFTER_RUNTIME", Runtime::Shifter),
+    (b"APPTAINER_CONTAINER", Runtime::Apptainer),
+    (b"APPTAINER_NAME", Runtime::Apptainer),
+    (b"SINGULARITY_CONTAINER", Runtime::Singularity),
+    (b"SINGULARITY_NAME", Runtime::Singularity),
+    (b"CH_RUNNING", Runtime::Charliecloud),
+];
+
+impl Runtime {
+    /// What the variables say. Only known words are taken: what else a variable holds is the user's.
+    pub fn from_environment(environment: Environment) -> Option<Self> {
+        for (variable, runtime) in VARIABLES {
+            if environment.get(variable).is_some() {
+                return Some(runtime);
+            }
+        }
+        match environment.get(b"container")? {
+            b"podman" => Some(Runtime::Podman),
+            b"docker" => Some(Runtime::Docker),
+            _ => Some(Runtime::Other),
+        }
+    }
+
+    /// What the root file system says: the files that Podman and Docker leave in it, and Sarus's bundle as the
+    /// origin of the root mount.
+    pub fn from_root(space: &mut [u8]) -> Option<Self> {
+        if sys::exists(c"/run/.containerenv") {
+            return Some(Runtime::Podman);
+        }
+        if sys::exists(c"/.dockerenv") {
+            return Some(Runtime::Docker);
+        }
+        let mounts = sys::read_file(c"/proc/self/mountinfo", space)?;
+        let root =
+            mounts.split(|byte| *byte == b'\n').find(|line| line.split(|byte| *byte == b' ').nth(4) == Some(b"/"))?;
+        let bundle = b"/OCIBundleDir/";
+        root.windows(bundle.len()).any(|part| part == bundle).then_some(Runtime::Sarus)
+    }
+
+    /// The word in the record.
+    pub fn name(self) -> &'static [u8] {
+        match self {
+            Runtime::Shifter => b"shifter",
+            Runtime::Apptainer => b"apptainer",
+            Runtime::Singularity => b"singularity",
+            Runtime::Charliecloud => b"charliecloud",
+            Runtime::Sarus => b"sarus",
+            Runtime::Podman => b"podman",
+            Runtime::Docker => b"docker",
+            Runtime::Other => b"other",
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! The early door: a CPython that is there when the program starts.
+//!
+//! `PyImport_Inittab` is the public table of built-in modules (Include/import.h, since 1.5). It is pointed at a copy
+//! in which `posix`, which every start imports (`_frozen_importlib_external._setup`, in 2.7 `site` or `zipimport`),
+//! is initialised through us. The wrapper runs in the right thread, with the GIL, in each interpreter once.
+
+use crate::arm;
+use crate::memory;
+use crate::objects;
+use crate::python::Api;
+use core::ffi::{CStr, c_char, c_void};
+
+/// `PyInit_posix`; in 2.7 it returns nothing, and what we pass on is not looked at.
+pub type Init = unsafe extern "C" fn() -> *mut c_void;
+
+/// `struct _inittab` (Include/import.h).
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Entry {
+    name: *const c_char,
+    init: Option<Init>,
+}
+
+/// Room for the copy. CPython has some 70 built-in modules, a static build with all of the library 150.
+const ENTRIES: usize = 512;
+
+/// Our copy of the table.
+#[repr(C)]
+pub struct Inittab {
+    entries: [Entry; ENTRIES],
+}
+
+/// Modules that a start imports early, the first that the table has. 2.7 with `-S` does not import `posix`.
+const WRAPPED: [&CStr; 2] = [c"posix", c"zipimport"];
+
+/// Stands at the door if the program, or a library it needs, is a CPython.
+pub fn open() -> Option<()> {
+    let variable = objects::inittab()?;
+    memory::unlock()?;
+    wrap(variable)
+}
+
+/// Points `variable` at a copy of its table with our wrapper in it.
+pub fn wrap(variable: *mut *mut c_void) -> Option<()> {
+    let entries = Table::at(variable)?;
+    if entries.clone().any(|entry| entry.is_ours()) {
+        return Some(());
+    }
+    let mut state = memory::take()?;
+    let copy = &mut state.inittab.entries;
+    let mut original = None;
+    let mut end = 0;
+    for (place, entry) in copy.iter_mut().zip(entries.clone()) {
+        *place = entry;
+        end = usize::saturating_add(end, 1);
+        if original.is_none() && entry.is_named(WRAPPED[0]) {
+            original = entry.init;
+            place.init = Some(posix_init);
+        }
+    }
+    // The copy needs its end, too; a table that does not fit is left alone.
+    *copy.get_mut(end)? = Entry { name: core::ptr::null(), init: None };
+    if end != entries.count() {
+        return None;
+    }
+    memory::set_original(original?);
+    let copy = copy.as_mut_ptr().cast();
+    // SAFETY: CPython's own variable, which embedders are invited to change before initialisation; the copy lives
+    // as long as the process, and at this time no other thread imports.
+    unsafe { variable.write(copy) };
+    Some(())
+}
+
+/// Whether the table at `variable` goes through us.
+pub fn is_wrapped(variable: *mut *mut c_void) -> bool {
+    Table::at(variable).is_some_and(|mut entries| entries.any(|entry| entry.is_ours()))
+}
+
+/// Whether `name` is a built-in module, so that importing it searches for nothing.
+pub fn is_builtin(api: &Api, name: &CStr) -> bool {
+    api.inittab.and_then(Table::at).is_some_and(|mut entries| entries.any(|entry| entry.is_named(name)))
+}
+
+/// The Python whose `posix` we wrapped: the object that holds the original.
+pub fn python() -> Option<Api> {
+    let original = memory::original()? as *const () as usize;
+    objects::find(|object| if object.contains(original) { Api::of(object) } else { None })
+}
+
+impl Entry {
+    fn is_ours(&self) -> bool {
+        self.init.is_some_and(|init| init as usize == posix_init as *const () as usize)
+    }
+
+    fn is_named(&self, name: &CStr) -> bool {
+        // SAFETY: entries before the last have a name, a text that ends in NUL.
+        !self.name.is_null() && unsafe { CStr::from_ptr(self.name) } == name
+    }
+}
+
+/// The entries of a table, up to its end.
+#[derive(Clone)]
+struct Table(*const Entry);
+
+impl Table {
+    fn at(variable: *mut *mut c_void) -> Option<Self> {
+        // SAFETY: `PyImport_Inittab` is a pointer to a table.
+        let first = unsafe { variable.read() };
+        (!first.is_null()).then_some(Table(first.cast()))
+    }
+}
+
+impl Iterator for Table {
+    type Item = Entry;
+    fn next(&mut self) -> Option<Entry> {
+        // SAFETY: a table ends with an entry without a name, after which we do not read.
+        let entry = unsafe { self.0.read() };
+        if entry.name.is_null() {
+            return None;
+        }
+        self.0 = self.0.wrapping_add(1);
+        Some(entry)
+    }
+}
+
+/// What the table's `posix` now is: the original, then us.
+unsafe extern "C" fn posix_init() -> *mut c_void {
+    let Some(original) = memory::original() else { return core::ptr::null_mut() };
+    // SAFETY: what the table held, called as the interpreter would have called it.
+    let module = unsafe { original() };
+    if !module.is_null() {
+        // SAFETY: an interpreter that initialises a module holds the GIL.
+        let _ = unsafe { arm::arm() };
+    }
+    module
+}

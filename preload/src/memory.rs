@@ -1,0 +1,266 @@
+//! The only bytes we ever write to, and the policy, the only ones we read. Both lie in the library's read-only
+//! segment: in a process without Python there is no writable page of ours, and nothing to map for one. When a
+//! Python was found, `unlock` makes the state writable, once.
+//!
+//! Access is by try-lock: who finds the state taken goes away. Nothing here ever waits.
+
+use crate::arm::Fate;
+use crate::early::{Init, Inittab};
+use crate::job::Claims;
+use crate::python::{Api, MethodDef, Raw};
+use crate::sys;
+use core::cell::UnsafeCell;
+use core::mem::size_of;
+use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use customs_spec::inspect::Inspector;
+use customs_spec::json::overwrite;
+use customs_spec::policy::{self, Policy};
+
+/// Bytes of the state, whole pages.
+const REGION: usize = 98_304;
+/// Bytes for versions, and for the names of unlisted modules.
+pub const VERSIONS: usize = 16_384;
+/// See [`VERSIONS`].
+pub const OTHERS: usize = 49_152;
+/// The largest page of the machines we run on.
+const PAGE: usize = if cfg!(target_arch = "x86_64") { 4096 } else { 65_536 };
+
+core::arch::global_asm!(
+    ".section .customs.policy,\"a\",@progbits",
+    ".balign 64",
+    ".hidden customs_policy",
+    ".globl customs_policy",
+    "customs_policy: .zero {capacity}",
+    ".section .customs.state,\"a\",@progbits",
+    ".balign {page}",
+    ".hidden customs_state",
+    ".globl customs_state",
+    "customs_state: .zero {region}",
+    ".text",
+    capacity = const policy::CAPACITY,
+    page = const PAGE,
+    region = const REGION.next_multiple_of(PAGE),
+);
+
+#[allow(improper_ctypes, reason = "made and read by this crate only; the assembler just keeps the place")]
+unsafe extern "C" {
+    static customs_policy: [u8; policy::CAPACITY];
+    static customs_state: Shared;
+}
+
+/// The policy that `customs compile` stamped into the library, if there is a whole one.
+pub fn policy() -> Option<Policy<'static>> {
+    // SAFETY: `CAPACITY` bytes that nobody writes.
+    Policy::read(unsafe { &customs_policy }).ok()
+}
+
+/// Still read-only; writable and free; taken.
+const LOCKED: u32 = 0;
+const FREE: u32 = 1;
+const TAKEN: u32 = 2;
+
+#[repr(C)]
+struct Shared {
+    access: AtomicU32,
+    /// The `posix` that the early door wrapped. Beside the state, because its wrapper must always find it.
+    original: AtomicUsize,
+    /// `Py_IncRef` and `None`, which a callback must return even when it cannot have the state.
+    increment: AtomicUsize,
+    none: AtomicUsize,
+    state: UnsafeCell<State>,
+}
+
+// SAFETY: `state` is reached through `take` only, one holder at a time.
+unsafe impl Sync for Shared {}
+
+const _: () = assert!(size_of::<Shared>() <= REGION);
+
+/// All that is remembered between the start of an interpreter and its end.
+#[repr(C)]
+pub struct State {
+    /// What is small.
+    pub notes: Notes,
+    /// The early door. Zero until it is used, as is all that follows.
+    pub inittab: Inittab,
+    /// What was found by interpreters that are gone, and by this one.
+    pub found: [u8; Inspector::SPACE],
+    /// Their versions: check number (two bytes), then the text.
+    pub versions: Arena<VERSIONS>,
+    /// Top-level modules outside the standard library, where a list samples all.
+    pub others: Arena<OTHERS>,
+}
+
+/// What is remembered of the process and its Python.
+pub struct Notes {
+    /// Whether this process is to be reported.
+    pub fate: Fate,
+    /// The API of the Python that was found.
+    pub python: Option<Api>,
+    /// Whether the main interpreter that runs now will call us.
+    pub armed: bool,
+    /// What Python calls us by.
+    pub methods: [MethodDef; 2],
+    /// What the environment said at the start.
+    pub claims: Option<Claims>,
+    /// Process that was armed: a forked child has another number and stays silent.
+    pub pid: u32,
+    /// Seccomp mode at the start.
+    pub seccomp: Option<usize>,
+    /// Name of the process, once it was computed.
+    pub id: Option<u128>,
+    /// Number of the next report.
+    pub sequence: u32,
+    /// What the last report found, as a digest: the same is not reported again.
+    pub reported: Option<u64>,
+    /// How often the late door found that imports do not work yet.
+    pub tries: u32,
+}
+
+impl Notes {
+    const NOTHING: Self = Notes {
+        fate: Fate::Undecided,
+        python: None,
+        armed: false,
+        methods: [MethodDef::NOTHING; 2],
+        claims: None,
+        pid: 0,
+        seccomp: None,
+        id: None,
+        sequence: 0,
+        reported: None,
+        tries: 0,
+    };
+}
+
+/// Short texts one after the other: a length byte, then the text.
+#[repr(C)]
+pub struct Arena<const SIZE: usize> {
+    used: usize,
+    bytes: [u8; SIZE],
+}
+
+impl<const SIZE: usize> Arena<SIZE> {
+    /// Adds the text made of `parts`; one that is too long or does not fit any more is dropped.
+    pub fn push(&mut self, parts: &[&[u8]]) -> Option<()> {
+        let length = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        let start = self.used;
+        let end = start.checked_add(length)?.checked_add(1)?;
+        let (header, mut rest) = self.bytes.get_mut(start..end)?.split_first_mut()?;
+        *header = u8::try_from(length).ok()?;
+        for part in parts {
+            let (place, after) = rest.split_at_mut_checked(part.len())?;
+            overwrite(place, part);
+            rest = after;
+        }
+        self.used = end;
+        Some(())
+    }
+
+    /// The texts in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let mut rest = self.bytes.get(..self.used).unwrap_or_default();
+        core::iter::from_fn(move || {
+            let (length, after) = rest.split_first()?;
+            let (text, after) = after.split_at_checked(usize::from(*length))?;
+            rest = after;
+            Some(text)
+        })
+    }
+}
+
+/// Makes the state writable. Until then `take` has nothing to give.
+pub fn unlock() -> Option<()> {
+    let start = &raw const customs_state as usize;
+    // SAFETY: the region is page-aligned, whole pages long, and nothing else lies in it.
+    let access = unsafe { &customs_state.access };
+    if access.load(Ordering::Acquire) == LOCKED {
+        // SAFETY: as above; from here on the region is ours to write.
+        unsafe { sys::make_writable(start, REGION.next_multiple_of(PAGE)) }?;
+        if access.compare_exchange(LOCKED, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            // SAFETY: mapped as long as the library is.
+            let state = unsafe { &customs_state.state }.get();
+            // SAFETY: nobody else gets here, and nobody can take the state before it is free.
+            unsafe { (&raw mut (*state).notes).write(Notes::NOTHING) };
+            access.store(FREE, Ordering::Release);
+        }
+    }
+    Some(())
+}
+
+/// Remembers what the early door wrapped. Only while the state is held.
+pub fn set_original(init: Init) {
+    // SAFETY: writable since `unlock`, which everyone who holds the state has called.
+    unsafe { &customs_state.original }.store(init as usize, Ordering::Release);
+}
+
+/// What the early door wrapped.
+pub fn original() -> Option<Init> {
+    // SAFETY: mapped as long as the library is, and only read.
+    let address = unsafe { &customs_state.original }.load(Ordering::Acquire);
+    // SAFETY: zero, which is `None`, or what `set_original` stored.
+    unsafe { core::mem::transmute::<usize, Option<Init>>(address) }
+}
+
+/// Remembers how to make a reference to `None`. Only while the state is held.
+pub fn set_none(api: &Api) {
+    // SAFETY: writable since `unlock`, which everyone who holds the state has called.
+    unsafe { &customs_state.increment }.store(api.increment as usize, Ordering::Release);
+    // SAFETY: as above.
+    unsafe { &customs_state.none }.store(api.none as usize, Ordering::Release);
+}
+
+/// A new reference to `None`; null before `set_none`, which comes before anything that Python could call.
+pub fn new_none() -> Raw {
+    // SAFETY: mapped as long as the library is, and only read.
+    let increment = unsafe { &customs_state.increment }.load(Ordering::Acquire);
+    // SAFETY: as above.
+    let none = unsafe { &customs_state.none }.load(Ordering::Acquire) as Raw;
+    // SAFETY: zero, which is `None`, or what `set_none` stored.
+    let increment = unsafe { core::mem::transmute::<usize, Option<unsafe extern "C" fn(Raw)>>(increment) };
+    if let Some(increment) = increment {
+        // SAFETY: called back by Python, so the GIL is held.
+        unsafe { increment(none) };
+    }
+    none
+}
+
+/// The state, while held.
+pub struct Guard(());
+
+/// Takes the state; `None` when it is still read-only or someone else has it.
+pub fn take() -> Option<Guard> {
+    // SAFETY: mapped as long as the library is, and an atomic is read only.
+    let access = unsafe { &customs_state.access };
+    // A failed exchange writes too, and would fault on the read-only page: look first.
+    if access.load(Ordering::Acquire) != FREE {
+        return None;
+    }
+    access.compare_exchange(FREE, TAKEN, Ordering::AcqRel, Ordering::Acquire).ok().map(|_| Guard(()))
+}
+
+impl Deref for Guard {
+    type Target = State;
+    fn deref(&self) -> &State {
+        // SAFETY: mapped for ever, and initialised: the notes by `unlock`, the rest by its zero bytes.
+        let cell = unsafe { &customs_state.state };
+        // SAFETY: a `Guard` is the only way here, and there is one at a time.
+        unsafe { &*cell.get() }
+    }
+}
+
+impl DerefMut for Guard {
+    fn deref_mut(&mut self) -> &mut State {
+        // SAFETY: mapped for ever, and initialised: the notes by `unlock`, the rest by its zero bytes.
+        let cell = unsafe { &customs_state.state };
+        // SAFETY: a `Guard` is the only way here, there is one at a time, and this one is borrowed mutably.
+        unsafe { &mut *cell.get() }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // SAFETY: writable since `unlock`.
+        unsafe { &customs_state.access }.store(FREE, Ordering::Release);
+    }
+}

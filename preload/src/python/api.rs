@@ -1,0 +1,151 @@
+//! The C API found in this process. It is looked up by name: whether a function is there decides, a version number
+//! is never compared. Signatures are those of the stable ABI (`Doc/data/stable_abi.dat` of CPython 3.13) unless a
+//! line says otherwise.
+
+use crate::objects;
+use core::ffi::{CStr, c_char, c_int, c_void};
+
+/// A `PyObject *`, which may be null.
+pub type Raw = *mut c_void;
+
+/// `PyMethodDef` (Include/methodobject.h), the same since 2.0.
+#[repr(C)]
+pub struct MethodDef {
+    pub name: *const c_char,
+    pub method: Option<unsafe extern "C" fn(Raw, Raw) -> Raw>,
+    pub flags: c_int,
+    pub doc: *const c_char,
+}
+
+impl MethodDef {
+    /// The entry that ends a table, and a place to fill.
+    pub const NOTHING: Self = MethodDef { name: core::ptr::null(), method: None, flags: 0, doc: core::ptr::null() };
+}
+
+macro_rules! api {
+    (
+        required { $($(#[$doc:meta])* $name:ident = $symbol:literal : $type:ty;)* }
+        optional { $($(#[$maybe_doc:meta])* $maybe:ident = $maybe_symbol:literal : $maybe_type:ty;)* }
+    ) => {
+        /// The functions and types of one CPython.
+        #[derive(Clone, Copy)]
+        pub struct Api {
+            /// Offset of `ob_type` in an object: 8; 24 in free-threaded and in `Py_TRACE_REFS` builds.
+            pub type_offset: usize,
+            $($(#[$doc])* pub $name: $type,)*
+            $($(#[$maybe_doc])* pub $maybe: Option<$maybe_type>,)*
+        }
+
+        impl Api {
+            /// The API that `object` defines. `None` when it is not a CPython, or one too odd to be touched.
+            pub fn of(object: objects::Object) -> Option<Self> {
+                let mut api = Api {
+                    type_offset: 0,
+                    $($name: {
+                        let address = object.symbol($symbol)?;
+                        // SAFETY: CPython defines the symbol with this type in every release that has it.
+                        unsafe { core::mem::transmute::<*const c_void, $type>(address) }
+                    },)*
+                    $($maybe: object.symbol($maybe_symbol).map(|address| {
+                        // SAFETY: CPython defines the symbol with this type in every release that has it.
+                        unsafe { core::mem::transmute::<*const c_void, $maybe_type>(address) }
+                    }),)*
+                };
+                api.type_offset = type_offset(api.dict_type, api.type_type)?;
+                (api.unicode_type.is_some() || api.string_type.is_some()).then_some(api)
+            }
+        }
+    };
+}
+
+api! {
+    required {
+        get_version = c"Py_GetVersion": unsafe extern "C" fn() -> *const c_char;
+        add_pending_call = c"Py_AddPendingCall":
+            unsafe extern "C" fn(unsafe extern "C" fn(*mut c_void) -> c_int, *mut c_void) -> c_int;
+        module_dict = c"PyImport_GetModuleDict": unsafe extern "C" fn() -> Raw;
+        import_module = c"PyImport_ImportModule": unsafe extern "C" fn(*const c_char) -> Raw;
+        sys_get = c"PySys_GetObject": unsafe extern "C" fn(*const c_char) -> Raw;
+        sys_set = c"PySys_SetObject": unsafe extern "C" fn(*const c_char, Raw) -> c_int;
+        dict_next = c"PyDict_Next": unsafe extern "C" fn(Raw, *mut isize, *mut Raw, *mut Raw) -> c_int;
+        dict_get = c"PyDict_GetItem": unsafe extern "C" fn(Raw, Raw) -> Raw;
+        dict_copy = c"PyDict_Copy": unsafe extern "C" fn(Raw) -> Raw;
+        module_get_dict = c"PyModule_GetDict": unsafe extern "C" fn(Raw) -> Raw;
+        function_get_module = c"PyFunction_GetModule": unsafe extern "C" fn(Raw) -> Raw;
+        type_is_subtype = c"PyType_IsSubtype": unsafe extern "C" fn(Raw, Raw) -> c_int;
+        function_new = c"PyCFunction_NewEx": unsafe extern "C" fn(*mut MethodDef, Raw, Raw) -> Raw;
+        call = c"PyObject_CallFunctionObjArgs": unsafe extern "C" fn(Raw, ...) -> Raw;
+        increment = c"Py_IncRef": unsafe extern "C" fn(Raw);
+        decrement = c"Py_DecRef": unsafe extern "C" fn(Raw);
+        error_fetch = c"PyErr_Fetch": unsafe extern "C" fn(*mut Raw, *mut Raw, *mut Raw);
+        error_restore = c"PyErr_Restore": unsafe extern "C" fn(Raw, Raw, Raw);
+        error_clear = c"PyErr_Clear": unsafe extern "C" fn();
+        interpreter_head = c"PyInterpreterState_Head": unsafe extern "C" fn() -> *mut c_void;
+        interpreter_next = c"PyInterpreterState_Next": unsafe extern "C" fn(*mut c_void) -> *mut c_void;
+        thread_new = c"PyThreadState_New": unsafe extern "C" fn(*mut c_void) -> *mut c_void;
+        thread_swap = c"PyThreadState_Swap": unsafe extern "C" fn(*mut c_void) -> *mut c_void;
+        thread_clear = c"PyThreadState_Clear": unsafe extern "C" fn(*mut c_void);
+        thread_delete = c"PyThreadState_Delete": unsafe extern "C" fn(*mut c_void);
+        none = c"_Py_NoneStruct": Raw;
+        type_type = c"PyType_Type": Raw;
+        dict_type = c"PyDict_Type": Raw;
+        module_type = c"PyModule_Type": Raw;
+        function_type = c"PyFunction_Type": Raw;
+        builtin_function_type = c"PyCFunction_Type": Raw;
+    }
+    optional {
+        /// The variable, as this object sees it.
+        inittab = c"PyImport_Inittab": *mut *mut c_void;
+        /// Since 3.0.
+        unicode_type = c"PyUnicode_Type": Raw;
+        /// Since 3.3.
+        unicode_utf8 = c"PyUnicode_AsUTF8AndSize": unsafe extern "C" fn(Raw, *mut isize) -> *const c_char;
+        /// Since 3.2: the bytes of a path that is not UTF-8.
+        unicode_fs = c"PyUnicode_EncodeFSDefault": unsafe extern "C" fn(Raw) -> Raw;
+        /// Since 3.0.
+        bytes_parts = c"PyBytes_AsStringAndSize":
+            unsafe extern "C" fn(Raw, *mut *mut c_char, *mut isize) -> c_int;
+        /// Since 3.0.
+        unicode_intern = c"PyUnicode_InternFromString": unsafe extern "C" fn(*const c_char) -> Raw;
+        /// Until 2.7.
+        string_type = c"PyString_Type": Raw;
+        /// Until 2.7.
+        string_parts = c"PyString_AsStringAndSize":
+            unsafe extern "C" fn(Raw, *mut *mut c_char, *mut isize) -> c_int;
+        /// Until 2.7.
+        string_intern = c"PyString_InternFromString": unsafe extern "C" fn(*const c_char) -> Raw;
+        /// Since 3.13: a new reference, which a free-threaded build needs.
+        dict_get_ref = c"PyDict_GetItemRef": unsafe extern "C" fn(Raw, Raw, *mut Raw) -> c_int;
+        /// Since 3.12 (not in the stable ABI): a new reference.
+        type_get_dict = c"PyType_GetDict": unsafe extern "C" fn(Raw) -> Raw;
+        /// 2.5 and later; `frozenset` and `set`.
+        set_contains = c"PySet_Contains": unsafe extern "C" fn(Raw, Raw) -> c_int;
+        /// Since 3.12: from then on interpreters may have a GIL each.
+        own_gil = c"Py_NewInterpreterFromConfig": *const c_void;
+        /// In free-threaded builds only (Objects/object.c).
+        free_threaded = c"_Py_MergeZeroLocalRefcount": *const c_void;
+    }
+}
+
+/// Where an object keeps its type, measured on an object whose type is known: `type(dict) is type`.
+fn type_offset(dict_type: Raw, type_type: Raw) -> Option<usize> {
+    [8_usize, 24].into_iter().find(|offset| {
+        let place = dict_type.wrapping_byte_add(*offset).cast::<Raw>();
+        // SAFETY: a type object is some hundred bytes long.
+        unsafe { place.read() == type_type }
+    })
+}
+
+impl Api {
+    /// The version, `Py_GetVersion()` up to its first space.
+    pub fn version(&self) -> &'static [u8] {
+        // SAFETY: callable at any time, also before `Py_Initialize` (Doc/c-api/init.rst).
+        let text = unsafe { (self.get_version)() };
+        if text.is_null() {
+            return b"";
+        }
+        // SAFETY: a static text of CPython's that ends in NUL.
+        let text = unsafe { CStr::from_ptr(text) }.to_bytes();
+        text.split(|byte| *byte == b' ').next().unwrap_or_default()
+    }
+}

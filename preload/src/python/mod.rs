@@ -1,0 +1,7 @@
+//! All we know of CPython. Outside of this folder nobody names a C-API function.
+
+mod api;
+mod object;
+
+pub use api::{Api, MethodDef, Raw};
+pub use object::{Dict, Object, Owned, Python};

@@ -1,0 +1,213 @@
+//! The Reporter: at the end of an interpreter, what was found becomes records and leaves.
+
+use crate::container::Runtime;
+use crate::errno::Errno;
+use crate::job::{Claims, Text};
+use crate::libraries;
+use crate::memory::{self, Arena, Notes, State};
+use crate::modules;
+use crate::process;
+use crate::python::{Python, Raw};
+use crate::sys;
+use crate::transport::{self, Sender};
+use crate::user;
+use crate::versions;
+use customs_spec::frame::Header;
+use customs_spec::hash;
+use customs_spec::inspect::Inspector;
+use customs_spec::policy::{List, Policy};
+use customs_spec::record::{Finding, Record};
+
+/// The `atexit` callback of the main interpreter.
+pub unsafe extern "C" fn at_exit(_: Raw, _: Raw) -> Raw {
+    called(|python, state, policy, space| report(python, state, policy, space))
+}
+
+/// That of any other interpreter: what it found is kept for the report to come.
+pub unsafe extern "C" fn at_end_of_subinterpreter(_: Raw, _: Raw) -> Raw {
+    called(|python, state, policy, space| {
+        let State { notes, found, versions, others, .. } = state;
+        let wants_others = samples_others(policy, notes, space)?;
+        let mut inspector = Inspector::new(policy, b"", b"", found)?;
+        look(python, policy, &mut inspector, versions, wants_others.then_some(others))
+    })
+}
+
+/// Memory of one report: half of it for reading files, half for messages.
+const SPACE: usize = 131_072;
+
+/// Runs `work` with the state and some space, and returns `None` to Python whatever comes of it.
+fn called(work: impl FnOnce(Python, &mut State, Policy, &mut [u8]) -> Option<()>) -> Raw {
+    let _errno = Errno::keep();
+    let _ = (|| {
+        let mut state = memory::take()?;
+        if !is_ours(&state.notes) {
+            return None;
+        }
+        let api = state.notes.python?;
+        let policy = memory::policy()?;
+        let mut space = sys::Scratch::new(SPACE)?;
+        // SAFETY: an interpreter that calls an `atexit` callback holds its GIL.
+        unsafe { Python::with(&api, |python| work(python, &mut state, policy, space.bytes())) }
+    })();
+    memory::new_none()
+}
+
+/// Not a child that was forked from the process that was armed; not one that has locked itself in since: a filter
+/// of its own may kill it for a system call that it never makes itself.
+fn is_ours(notes: &Notes) -> bool {
+    sys::pid() == notes.pid && (sys::seccomp_mode() == notes.seccomp)
+}
+
+/// Whether any list takes the names of all modules in this process.
+fn samples_others(policy: Policy, notes: &mut Notes, space: &mut [u8]) -> Option<bool> {
+    let id = identity(notes, space)?;
+    let claims = notes.claims.as_ref()?;
+    Some(policy.lists().any(|list| list.all && is_sampled(policy, &list, claims, id)))
+}
+
+fn identity(notes: &mut Notes, space: &mut [u8]) -> Option<u128> {
+    if notes.id.is_none() {
+        notes.id = process::id(space);
+    }
+    notes.id
+}
+
+/// Whether this process, or its job, falls into a list's sample. Every node comes to the same answer of a job.
+fn is_sampled(policy: Policy, list: &List, claims: &Claims, id: u128) -> bool {
+    let id = id.to_le_bytes();
+    let job = claims.job_id.get();
+    let chosen = if list.per_process || job.is_empty() { &id } else { job };
+    let place = hash::of_parts(hash::PUBLIC_KEY, &[list.name, policy.system(), chosen]) as u32;
+    list.threshold == u32::MAX || place < list.threshold
+}
+
+type Versions = Arena<{ memory::VERSIONS }>;
+type Others = Arena<{ memory::OTHERS }>;
+
+/// What the interpreter of this thread has loaded.
+fn look(
+    python: Python,
+    policy: Policy,
+    inspector: &mut Inspector,
+    versions: &mut Versions,
+    others: Option<&mut Others>,
+) -> Option<()> {
+    modules::look(python, inspector, others)?;
+    versions::note(python, inspector, policy.dist_info(), versions)
+}
+
+/// Paths of the process, as Python has them.
+struct Paths {
+    executable: Text<1024>,
+    main: Text<1024>,
+    prefix: Text<1024>,
+}
+
+impl Paths {
+    fn of(python: Python, space: &mut [u8]) -> Self {
+        let mut text = |object: Option<crate::python::Object>| Text::of(object.map_or(b"", |path| path.path(space)));
+        let main = || {
+            let main = python.modules()?.get(&python.key(c"__main__")?)?;
+            main.module_dict()?.get(&python.key(c"__file__")?)
+        };
+        Paths {
+            executable: text(python.sys(c"executable")),
+            main: text(main().as_deref().copied()),
+            prefix: text(python.sys(c"prefix")),
+        }
+    }
+}
+
+fn report(python: Python, state: &mut State, policy: Policy, space: &mut [u8]) -> Option<()> {
+    let State { notes, found, versions, others, .. } = state;
+    let (space, buffer) = space.split_at_mut_checked(SPACE / 2)?;
+    notes.armed = false;
+    let id = identity(notes, space)?;
+    let wants_others = samples_others(policy, notes, space)?;
+
+    let mut paths = Paths::of(python, space);
+    if paths.executable.get().is_empty() {
+        paths.executable = Text::of(sys::read_link(c"/proc/self/exe", space).unwrap_or_default());
+    }
+    let mut inspector = Inspector::new(policy, paths.main.get(), paths.executable.get(), found)?;
+    look(python, policy, &mut inspector, versions, wants_others.then_some(&mut *others))?;
+    python.each_other_interpreter(|python| {
+        let _ = look(python, policy, &mut inspector, versions, wants_others.then_some(&mut *others));
+    });
+    if policy.wants_libraries() {
+        let _ = libraries::look(&mut inspector, versions, space);
+    }
+
+    // An interpreter that was finalised and initialised again reports once more only if it has more to say.
+    let digest = inspector.digest();
+    if notes.reported == Some(digest) {
+        return None;
+    }
+    notes.reported = Some(digest);
+    let sequence = notes.sequence;
+    notes.sequence = sequence.saturating_add(1);
+
+    let claims = notes.claims.as_ref()?;
+    let times = process::times(space);
+    let container = claims.container.or_else(|| Runtime::from_root(space));
+    let is_staff = user::is_staff(policy, space);
+    let uid = user::uid(space);
+    let username = user::name(uid, claims, space);
+    let record = Record {
+        id,
+        seq: sequence,
+        policy: policy.digest(),
+        host: claims.host.get(),
+        system: policy.system(),
+        subsystem: claims.subsystem.get(),
+        username: username.get(),
+        uid,
+        pid: notes.pid,
+        ppid: sys::parent_pid(),
+        executable: paths.executable.get(),
+        main: paths.main.get(),
+        prefix: paths.prefix.get(),
+        python: python.api().version(),
+        is_compute: claims.is_compute,
+        is_shifter: container == Some(Runtime::Shifter),
+        container: container.map_or(b"", Runtime::name),
+        is_staff,
+        job_id: claims.job_id.get(),
+        num_nodes: claims.num_nodes,
+        qos: claims.qos.get(),
+        repo: claims.repo.get(),
+        start: times.start,
+        elapsed: times.elapsed,
+        exit: b"normal",
+        canary: claims.canary.get(),
+        privacy: policy.privacy(),
+        ..Record::default()
+    };
+    let header = Header {
+        facility: policy.facility(),
+        time: times.now,
+        host: claims.host.get(),
+        pid: notes.pid,
+        msgid: policy.msgid(),
+    };
+    for list in policy.lists().filter(|list| is_sampled(policy, list, claims, id)) {
+        let listed = inspector.found(list).map(|found| Finding {
+            name: found.check.name,
+            version: versions::of_check(versions, found.number).unwrap_or_default(),
+            direct: found.direct,
+            library: found.mapped,
+        });
+        let all = others.iter().filter(|_| list.all).map(|name| Finding { name, ..Finding::default() });
+        let findings = listed.chain(all);
+        if !list.empty && findings.clone().next().is_none() {
+            continue;
+        }
+        let record = Record { list: list.name, rate: list.rate, ..record };
+        for transport in transport::of_list(policy, &list, claims.is_compute) {
+            let mut sender = Sender::new(transport);
+            record.messages(header, findings.clone(), buffer, transport.max_datagram, |message| sender.send(message));
+        }
+    }
+    Some(())
+}

@@ -1,0 +1,268 @@
+//! The kernel: direct system calls, so that no libc, no interposer and no `errno` comes between.
+//! Every call returns `None` on any error, except where the caller decides by it.
+
+use core::ffi::CStr;
+use core::time::Duration;
+use libc::c_long;
+
+/// One system call; the kernel's answer, `-errno` on failure.
+///
+/// # Safety
+/// The arguments must be what call `number` expects; memory it writes to must be valid for that.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+unsafe fn call(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
+    let answer: isize;
+    // SAFETY: the kernel's calling convention (syscall(2)): rcx and r11 are clobbered, nothing else.
+    unsafe {
+        core::arch::asm!("syscall", inlateout("rax") number as isize => answer, in("rdi") a, in("rsi") b, in("rdx") c,
+            in("r10") d, in("r8") e, in("r9") f, lateout("rcx") _, lateout("r11") _, options(nostack));
+    }
+    answer
+}
+
+/// One system call; the kernel's answer, `-errno` on failure.
+///
+/// # Safety
+/// The arguments must be what call `number` expects; memory it writes to must be valid for that.
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+unsafe fn call(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> isize {
+    let answer: isize;
+    // SAFETY: the kernel's calling convention (syscall(2)): only x0 changes.
+    unsafe {
+        core::arch::asm!("svc 0", in("x8") number, inlateout("x0") a as isize => answer, in("x1") b, in("x2") c,
+            in("x3") d, in("x4") e, in("x5") f, options(nostack));
+    }
+    answer
+}
+
+fn positive(answer: isize) -> Option<usize> {
+    usize::try_from(answer).ok()
+}
+
+/// An open descriptor, never 0 to 2: a program that runs with those closed must not write into ours.
+pub struct Descriptor(usize);
+
+impl Descriptor {
+    fn from(answer: isize) -> Result<Self, i32> {
+        match positive(answer) {
+            None => Err(answer.unsigned_abs() as i32),
+            Some(low @ 0..=2) => {
+                let low = Descriptor(low);
+                // SAFETY: fcntl(2) on a descriptor that is ours.
+                let high = unsafe { call(libc::SYS_fcntl, low.0, libc::F_DUPFD_CLOEXEC as usize, 3, 0, 0, 0) };
+                positive(high).map(Descriptor).ok_or(libc::EMFILE)
+            }
+            Some(number) => Ok(Descriptor(number)),
+        }
+    }
+
+    /// Opens `path`; close-on-exec, never blocking (a FIFO!), never a controlling terminal.
+    pub fn open(path: &CStr, flags: i32, mode: u32) -> Option<Self> {
+        let flags = flags | libc::O_CLOEXEC | libc::O_NONBLOCK | libc::O_NOCTTY;
+        let (here, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
+        // SAFETY: openat(2) with a NUL-terminated path.
+        let answer = unsafe { call(libc::SYS_openat, here, path, flags as usize, mode as usize, 0, 0) };
+        Descriptor::from(answer).ok()
+    }
+
+    /// A datagram socket; the error is what decides whether another server is worth a try.
+    pub fn datagram_socket(family: i32) -> Result<Self, i32> {
+        let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+        // SAFETY: socket(2) touches no memory.
+        Descriptor::from(unsafe { call(libc::SYS_socket, family as usize, kind as usize, 0, 0, 0, 0) })
+    }
+
+    /// Sends one datagram to `address`, without waiting and without SIGPIPE.
+    pub fn send_to(&self, message: &[u8], address: &[u8]) -> Result<(), i32> {
+        let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as usize;
+        let (text, length) = (message.as_ptr() as usize, message.len());
+        let (to, size) = (address.as_ptr() as usize, address.len());
+        // SAFETY: sendto(2) reads the two slices within their bounds.
+        let answer = unsafe { call(libc::SYS_sendto, self.0, text, length, flags, to, size) };
+        if answer < 0 { Err(answer.unsigned_abs() as i32) } else { Ok(()) }
+    }
+
+    /// Reads once into `buffer`; what was read.
+    pub fn read<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let (to, size) = (buffer.as_mut_ptr() as usize, buffer.len());
+        // SAFETY: read(2) writes within `buffer`.
+        let count = positive(unsafe { call(libc::SYS_read, self.0, to, size, 0, 0, 0) })?;
+        buffer.get(..count)
+    }
+
+    /// Writes `line` and a line feed in one go; a short write is not repaired.
+    pub fn write_line(&self, line: &[u8]) -> Option<usize> {
+        let parts = [line, b"\n"].map(|part| [part.as_ptr() as usize, part.len()]);
+        // SAFETY: writev(2) reads two `struct iovec`, and within the bounds they give.
+        positive(unsafe { call(libc::SYS_writev, self.0, parts.as_ptr() as usize, parts.len(), 0, 0, 0) })
+    }
+
+    /// Reads directory entries (`struct linux_dirent64`, getdents64(2)) once.
+    pub fn read_directory<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+        let (to, size) = (buffer.as_mut_ptr() as usize, buffer.len());
+        // SAFETY: getdents64(2) writes within `buffer`.
+        let count = positive(unsafe { call(libc::SYS_getdents64, self.0, to, size, 0, 0, 0) })?;
+        buffer.get(..count)
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: close(2) of a descriptor that is ours and not used again.
+        unsafe { call(libc::SYS_close, self.0, 0, 0, 0, 0, 0) };
+    }
+}
+
+/// The beginning of a file, as much as one read gives.
+pub fn read_file<'b>(path: &CStr, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    Descriptor::open(path, libc::O_RDONLY, 0)?.read(buffer)
+}
+
+/// The target of a symbolic link.
+pub fn read_link<'b>(path: &CStr, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
+    let (here, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
+    let (to, size) = (buffer.as_mut_ptr() as usize, buffer.len());
+    // SAFETY: readlinkat(2) with a NUL-terminated path writes within `buffer`.
+    let count = positive(unsafe { call(libc::SYS_readlinkat, here, path, to, size, 0, 0) })?;
+    buffer.get(..count)
+}
+
+/// Whether something of that name is there.
+pub fn exists(path: &CStr) -> bool {
+    // SAFETY: faccessat(2) with a NUL-terminated path; mode 0 is F_OK.
+    unsafe { call(libc::SYS_faccessat, libc::AT_FDCWD as usize, path.as_ptr() as usize, 0, 0, 0, 0) == 0 }
+}
+
+/// getpid(2)
+pub fn pid() -> u32 {
+    // SAFETY: takes nothing, never fails.
+    unsafe { call(libc::SYS_getpid, 0, 0, 0, 0, 0, 0) as u32 }
+}
+
+/// getppid(2)
+pub fn parent_pid() -> u32 {
+    // SAFETY: takes nothing, never fails.
+    unsafe { call(libc::SYS_getppid, 0, 0, 0, 0, 0, 0) as u32 }
+}
+
+/// getuid(2)
+pub fn uid() -> u32 {
+    // SAFETY: takes nothing, never fails.
+    unsafe { call(libc::SYS_getuid, 0, 0, 0, 0, 0, 0) as u32 }
+}
+
+/// getgid(2)
+pub fn gid() -> u32 {
+    // SAFETY: takes nothing, never fails.
+    unsafe { call(libc::SYS_getgid, 0, 0, 0, 0, 0, 0) as u32 }
+}
+
+/// getgroups(2): as many as fit, none if they do not.
+pub fn groups(space: &mut [u32]) -> &[u32] {
+    // SAFETY: writes at most `space.len()` numbers of 32 bits.
+    let answer = unsafe { call(libc::SYS_getgroups, space.len(), space.as_mut_ptr() as usize, 0, 0, 0, 0) };
+    positive(answer).and_then(|count| space.get(..count)).unwrap_or_default()
+}
+
+/// The `nodename` of uname(2).
+pub fn node_name(space: &mut [u8; 65]) -> Option<&[u8]> {
+    // `struct new_utsname` (linux/utsname.h): six texts of 65 bytes.
+    let mut names = [[0_u8; 65]; 6];
+    // SAFETY: uname(2) writes the six texts.
+    positive(unsafe { call(libc::SYS_uname, names.as_mut_ptr() as usize, 0, 0, 0, 0, 0) })?;
+    let [_, node, ..] = names;
+    *space = node;
+    CStr::from_bytes_until_nul(space).ok().map(CStr::to_bytes)
+}
+
+/// A clock, as time since its beginning.
+pub fn clock(clock: libc::clockid_t) -> Duration {
+    let mut time = [0_i64; 2];
+    // SAFETY: clock_gettime(2) writes two 64-bit words (`struct timespec` on 64-bit machines).
+    unsafe { call(libc::SYS_clock_gettime, clock as usize, time.as_mut_ptr() as usize, 0, 0, 0, 0) };
+    let [seconds, nanoseconds] = time;
+    Duration::from_secs(seconds.max(0) as u64).saturating_add(Duration::from_nanos(nanoseconds.max(0) as u64))
+}
+
+/// Random bytes from the kernel, which no seed of the program's depends on. Never waits (early boot).
+pub fn random() -> Option<u128> {
+    let mut bytes = [0; 16];
+    let (to, size) = (bytes.as_mut_ptr() as usize, bytes.len());
+    // SAFETY: getrandom(2) writes within `bytes`.
+    let count = positive(unsafe { call(libc::SYS_getrandom, to, size, libc::GRND_NONBLOCK as usize, 0, 0, 0) })?;
+    (count == size).then_some(u128::from_le_bytes(bytes))
+}
+
+/// The process's seccomp mode: 0 none, 2 a filter (prctl(2), PR_GET_SECCOMP); `None` when even that is forbidden.
+pub fn seccomp_mode() -> Option<usize> {
+    // SAFETY: PR_GET_SECCOMP touches no memory.
+    positive(unsafe { call(libc::SYS_prctl, libc::PR_GET_SECCOMP as usize, 0, 0, 0, 0, 0) })
+}
+
+/// Makes pages readable and writable.
+///
+/// # Safety
+/// `[start, start + length)` must be whole pages that nobody else relies on being read-only.
+pub unsafe fn make_writable(start: usize, length: usize) -> Option<()> {
+    let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+    // SAFETY: the caller vouches for the range.
+    positive(unsafe { call(libc::SYS_mprotect, start, length, protection, 0, 0, 0) }).map(|_| ())
+}
+
+/// Fresh memory for the time of one report, straight from the kernel and given back to it.
+pub struct Scratch {
+    start: usize,
+    length: usize,
+}
+
+impl Scratch {
+    /// `length` zero bytes.
+    pub fn new(length: usize) -> Option<Self> {
+        let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
+        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
+        // SAFETY: an anonymous mapping where the kernel likes.
+        let start = positive(unsafe { call(libc::SYS_mmap, 0, length, protection, flags, usize::MAX, 0) })?;
+        Some(Scratch { start, length })
+    }
+
+    /// The memory.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: the mapping is ours alone, `length` bytes long, zeroed by the kernel, and lives as long as `self`.
+        unsafe { core::slice::from_raw_parts_mut(self.start as *mut u8, self.length) }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // SAFETY: unmaps exactly what `new` mapped; `bytes` cannot outlive `self`.
+        unsafe { call(libc::SYS_munmap, self.start, self.length, 0, 0, 0, 0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_says_what_std_says() {
+        assert_eq!(pid(), std::process::id());
+        let mut buffer = [0; 4096];
+        let link = read_link(c"/proc/self/exe", &mut buffer).unwrap();
+        assert_eq!(link, std::env::current_exe().unwrap().as_os_str().as_encoded_bytes());
+        assert!(exists(c"/proc/self/exe"));
+        assert!(!exists(c"/proc/self/no such thing"));
+        assert!(read_file(c"/proc/self/stat", &mut buffer).unwrap().starts_with(pid().to_string().as_bytes()));
+        assert_ne!(random(), random());
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        assert!(clock(libc::CLOCK_REALTIME).abs_diff(now) < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn scratch_memory_is_zero_and_writable() {
+        let mut scratch = Scratch::new(100_000).unwrap();
+        assert!(scratch.bytes().iter().all(|byte| *byte == 0));
+        scratch.bytes().fill(1);
+    }
+}

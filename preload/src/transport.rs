@@ -1,0 +1,100 @@
+//! The way out: one message to one server, picked at random. Never waits, never retries later; what the kernel
+//! does not take at once is gone.
+
+use crate::sys::{self, Descriptor};
+use core::ffi::CStr;
+use core::net::SocketAddr;
+use customs_spec::json::overwrite;
+use customs_spec::policy::{List, Policy, Server, Transport};
+
+/// Sends the messages of one record.
+pub struct Sender<'p> {
+    transport: Transport<'p>,
+    /// The server that took the last message, or that was picked.
+    server: usize,
+}
+
+/// The transports that a list goes to: those it names, or the first that is meant for such a process.
+pub fn of_list<'p>(policy: Policy<'p>, list: &List<'p>, is_compute: bool) -> impl Iterator<Item = Transport<'p>> {
+    let named = list.transports();
+    let unnamed = named.clone().next().is_none();
+    let default = policy.transports().find(|transport| unnamed && (transport.any || is_compute));
+    named.filter_map(move |number| policy.transports().nth(number as usize)).chain(default)
+}
+
+impl<'p> Sender<'p> {
+    /// Picks a server with the kernel's random numbers; the program's own are not touched.
+    pub fn new(transport: Transport<'p>) -> Self {
+        let random = sys::random().unwrap_or_else(|| sys::clock(libc::CLOCK_MONOTONIC).as_nanos()) as usize;
+        Sender { transport, server: random.checked_rem(transport.servers()).unwrap_or(0) }
+    }
+
+    /// Sends `message`. When the server cannot even be tried (no route, no permission, no buffer), the next one
+    /// gets it, once.
+    pub fn send(&mut self, message: &[u8]) {
+        for _ in 0..self.transport.servers().min(2) {
+            let Some(server) = self.transport.server(self.server) else { return };
+            match deliver(server, message) {
+                Err(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EPERM | libc::EAGAIN) => {
+                    self.server = self.server.wrapping_add(1).checked_rem(self.transport.servers()).unwrap_or(0);
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+fn deliver(server: Server, message: &[u8]) -> Result<(), i32> {
+    match server {
+        Server::Udp(address) => {
+            let mut space = [0; 28];
+            let (family, address) = socket_address(address, &mut space);
+            Descriptor::datagram_socket(family)?.send_to(message, address)
+        }
+        Server::Unix(path) => {
+            // `struct sockaddr_un` (unix(7)): the family, then the path and its NUL.
+            let mut address = [0; 110];
+            let family = (libc::AF_UNIX as u16).to_ne_bytes();
+            put(&mut address, &[&family, path]).ok_or(libc::ENAMETOOLONG)?;
+            Descriptor::datagram_socket(libc::AF_UNIX)?.send_to(message, &address)
+        }
+        Server::File(path) => append(path, message).ok_or(libc::EIO),
+    }
+}
+
+/// Appends a line to a file that is not a symbolic link, in one write, so that lines of many processes do not mix.
+fn append(path: &[u8], message: &[u8]) -> Option<()> {
+    let mut space = [0; 4096];
+    put(space.get_mut(..4095)?, &[path])?;
+    let path = CStr::from_bytes_until_nul(&space).ok()?;
+    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NOFOLLOW;
+    Descriptor::open(path, flags, 0o644)?.write_line(message).map(drop)
+}
+
+/// `struct sockaddr_in` or `sockaddr_in6` (ip(7), ipv6(7)) in `space`.
+fn socket_address(address: SocketAddr, space: &mut [u8; 28]) -> (i32, &[u8]) {
+    let port = address.port().to_be_bytes();
+    let (family, length) = match address {
+        SocketAddr::V4(v4) => {
+            let _ = put(space, &[&(libc::AF_INET as u16).to_ne_bytes(), &port, &v4.ip().octets()]);
+            (libc::AF_INET, 16)
+        }
+        SocketAddr::V6(v6) => {
+            let (flow, scope) = ([0; 4], v6.scope_id().to_ne_bytes());
+            let _ = put(space, &[&(libc::AF_INET6 as u16).to_ne_bytes(), &port, &flow, &v6.ip().octets(), &scope]);
+            (libc::AF_INET6, 28)
+        }
+    };
+    (family, space.get(..length).unwrap_or_default())
+}
+
+/// Lays `parts` one after the other into `space`; a byte must stay free.
+fn put(space: &mut [u8], parts: &[&[u8]]) -> Option<()> {
+    let mut rest = space;
+    for part in parts {
+        let (place, after) = rest.split_at_mut_checked(part.len())?;
+        overwrite(place, part);
+        rest = after;
+    }
+    Some(())
+}

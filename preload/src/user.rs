@@ -1,0 +1,88 @@
+//! Who runs this process: from numbers that the kernel vouches for, never from `USER`, and without a name service.
+
+use crate::job::{Claims, Short, decimal};
+use crate::lines::each_line;
+use crate::sys;
+use core::ffi::CStr;
+use core::ops::ControlFlow;
+use customs_spec::policy::Policy;
+
+/// The user id outside of a user namespace, in which everybody may be 0.
+pub fn uid(space: &mut [u8]) -> u32 {
+    outside(sys::uid(), c"/proc/self/uid_map", space)
+}
+
+/// `id` as the parent of this user namespace knows it: user_namespaces(7), "uid_map", lines of inside, outside, count.
+fn outside(id: u32, map: &CStr, space: &mut [u8]) -> u32 {
+    let Some(map) = sys::read_file(map, space) else { return id };
+    let lines = map.split(|byte| *byte == b'\n');
+    lines
+        .filter_map(numbers)
+        .find_map(|[inside, outside, count]| {
+            let distance = id.checked_sub(inside)?;
+            if distance < count { outside.checked_add(distance) } else { None }
+        })
+        .unwrap_or(id)
+}
+
+fn numbers(line: &[u8]) -> Option<[u32; 3]> {
+    let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
+    Some([decimal(words.next()?)?, decimal(words.next()?)?, decimal(words.next()?)?])
+}
+
+/// Whether the user is in one of the staff's groups.
+pub fn is_staff(policy: Policy, space: &mut [u8]) -> bool {
+    if policy.staff().next().is_none() {
+        return false;
+    }
+    let mut groups = [0; 256];
+    let primary = outside(sys::gid(), c"/proc/self/gid_map", space);
+    let others = sys::groups(&mut groups);
+    policy.staff().any(|staff| staff == primary || others.contains(&staff))
+}
+
+/// The login name of `uid`: from /etc/passwd, else from Slurm if that speaks of the same number; else empty, for
+/// the collector to look up.
+pub fn name(uid: u32, claims: &Claims, space: &mut [u8]) -> Short {
+    let [slurm_name, slurm_uid] = &claims.slurm_user;
+    in_passwd(uid, space).unwrap_or_else(|| match decimal(slurm_uid.get()) {
+        Some(number) if number == uid => *slurm_name,
+        _ => Short::of(b""),
+    })
+}
+
+/// The name in the first line of /etc/passwd (passwd(5)) that has this number.
+fn in_passwd(uid: u32, space: &mut [u8]) -> Option<Short> {
+    let mut found = None;
+    each_line(c"/etc/passwd", space, |line| {
+        let mut fields = line.split(|byte| *byte == b':');
+        let name = fields.next().unwrap_or_default();
+        if fields.nth(1).and_then(decimal) == Some(uid) {
+            found = Some(Short::of(name));
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_in_passwd_and_nobody_else_has_its_number() {
+        for size in [256, 4096, 65536] {
+            let mut space = vec![0; size];
+            assert_eq!(in_passwd(0, &mut space).unwrap().get(), b"root");
+            assert!(in_passwd(4_000_000_000, &mut space).is_none());
+        }
+    }
+
+    #[test]
+    fn maps_of_user_namespaces_translate() {
+        assert_eq!(numbers(b"         0       1000          1"), Some([0, 1000, 1]));
+        assert_eq!(numbers(b"         0          0 4294967295"), Some([0, 0, u32::MAX]));
+        assert_eq!(numbers(b"garbage"), None);
+    }
+}

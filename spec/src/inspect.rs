@@ -1,0 +1,108 @@
+//! `Check`, `Inspector`, and what it found. The inspector does not know where names come from: the library shows
+//! it a live interpreter, `customs check --modules` a list of words.
+
+use crate::policy::{Check, List, MAX_CHECKS, Policy};
+
+/// Bytes of one set of checks.
+const SET: usize = MAX_CHECKS / 8;
+
+/// Applies every check of a policy to what it is shown.
+pub struct Inspector<'p, 's> {
+    policy: Policy<'p>,
+    main: &'s [u8],
+    executable: &'s [u8],
+    loaded: &'s mut [u8],
+    mapped: &'s mut [u8],
+    direct: &'s mut [u8],
+}
+
+/// A check that held.
+#[derive(Clone, Copy)]
+pub struct Found<'p> {
+    /// Its number in the policy.
+    pub number: u32,
+    /// The check.
+    pub check: Check<'p>,
+    /// It held by a mapped shared library.
+    pub mapped: bool,
+    /// The user's own code binds it.
+    pub direct: bool,
+}
+
+impl<'p, 's> Inspector<'p, 's> {
+    /// Bytes of memory an inspector works in.
+    pub const SPACE: usize = 3 * SET;
+
+    /// An inspector for a process with this `__main__` and this interpreter. `space` (at least
+    /// [`Inspector::SPACE`] bytes, zero at first) keeps what was found: an inspector made later over the same
+    /// space goes on where the first one ended.
+    pub fn new(policy: Policy<'p>, main: &'s [u8], executable: &'s [u8], space: &'s mut [u8]) -> Option<Self> {
+        let (loaded, rest) = space.split_at_mut_checked(SET)?;
+        let (mapped, rest) = rest.split_at_mut_checked(SET)?;
+        let direct = rest.get_mut(..SET)?;
+        Some(Inspector { policy, main, executable, loaded, mapped, direct })
+    }
+
+    /// A module is in `sys.modules`, and not as `None`. Says whether a check asked for it.
+    pub fn see_module(&mut self, name: &[u8]) -> bool {
+        self.policy.checks_for_module(name).fold(false, |_, number| {
+            insert(self.loaded, number);
+            true
+        })
+    }
+
+    /// A shared library of this file name is mapped. Tells `each` the numbers of the checks that asked for it.
+    pub fn see_library(&mut self, file_name: &[u8], mut each: impl FnMut(u32)) {
+        for number in self.policy.checks_for_library(file_name) {
+            insert(self.mapped, number);
+            each(number);
+        }
+    }
+
+    /// The user's own code binds this module, or something that says it comes from it:
+    /// `a.b.c` counts for `a`, `a.b` and `a.b.c`.
+    pub fn see_direct(&mut self, module: &[u8]) {
+        let dots = module.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(end, _)| end);
+        for end in dots.chain([module.len()]) {
+            for number in self.policy.checks_for_module(module.get(..end).unwrap_or_default()) {
+                insert(self.direct, number);
+            }
+        }
+    }
+
+    /// Every check whose module was seen, whatever list it is of, with its number.
+    pub fn loaded(&self) -> impl Iterator<Item = (u32, Check<'p>)> + use<'_, 'p, 's> {
+        (0..).zip(self.policy.checks()).filter(|(number, _)| contains(self.loaded, *number))
+    }
+
+    /// A digest of all that was found.
+    pub fn digest(&self) -> u64 {
+        crate::hash::digest(self.loaded) ^ crate::hash::digest(self.mapped).rotate_left(1)
+    }
+
+    /// What of `list` was found and is not excused by its `unless`.
+    pub fn found(&self, list: List<'p>) -> impl Iterator<Item = Found<'p>> + Clone + use<'_, 'p, 's> {
+        list.checks().filter_map(|number| {
+            let loaded = contains(self.loaded, number);
+            let mapped = contains(self.mapped, number);
+            if !loaded && !mapped {
+                return None;
+            }
+            let check = self.policy.check(number)?;
+            let excused =
+                check.unless_main.any_matches(self.main) || check.unless_executable.any_matches(self.executable);
+            let direct = loaded && contains(self.direct, number);
+            (!excused).then_some(Found { number, check, mapped, direct })
+        })
+    }
+}
+
+fn insert(set: &mut [u8], number: u32) {
+    if let Some(byte) = set.get_mut(number as usize / 8) {
+        *byte |= 1 << (number & 7);
+    }
+}
+
+fn contains(set: &[u8], number: u32) -> bool {
+    set.get(number as usize / 8).is_some_and(|byte| byte >> (number & 7) & 1 == 1)
+}

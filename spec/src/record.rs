@@ -1,0 +1,507 @@
+//! The record of one process: the names of its fields, here and nowhere else, and how it becomes messages.
+
+use crate::frame::Header;
+use crate::hash;
+use crate::json::Writer;
+
+/// Version of the record's shape, its field `schema`.
+pub const SCHEMA: u64 = 1;
+
+macro_rules! fields {
+    ($($(#[doc = $doc:literal])* $variant:ident = $key:literal),* $(,)?) => {
+        /// A field of the record. Its number is what a policy's `omit` and `pseudonymise` hold.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Field { $($(#[doc = $doc])* $variant),* }
+
+        impl Field {
+            /// Every field, in the order in which the record has them.
+            #[cfg(feature = "site")]
+            pub const ALL: &'static [Field] = &[$(Field::$variant),*];
+
+            /// The field's name in the JSON object. Inlined with constants only: a table of names
+            /// would be a table of pointers, which the loader would have to relocate in every process.
+            #[inline(always)]
+            pub const fn key(self) -> &'static str {
+                match self { $(Field::$variant => $key),* }
+            }
+        }
+    };
+}
+
+fields! {
+    /// Version of the record's shape.
+    Schema = "schema",
+    /// 128 bits that name the process.
+    Id = "id",
+    /// Of one `id` the highest counts.
+    Seq = "seq",
+    /// 1 to `parts`.
+    Part = "part",
+    /// Number of messages that the record was split into.
+    Parts = "parts",
+    /// Name of the list.
+    List = "list",
+    /// Digest of the policy.
+    Policy = "policy",
+    /// Host name, of the node and not of a container.
+    Host = "host",
+    /// Name of the machine.
+    System = "system",
+    /// Name of its partition.
+    Subsystem = "subsystem",
+    /// Login name of `uid`.
+    Username = "username",
+    /// Numeric user id, outside of user namespaces.
+    Uid = "uid",
+    /// Process id, as the process sees it.
+    Pid = "pid",
+    /// Its parent's.
+    Ppid = "ppid",
+    /// Path of the interpreter.
+    Executable = "executable",
+    /// Path of `__main__`.
+    Main = "main",
+    /// `sys.prefix`.
+    Prefix = "prefix",
+    /// Version of Python.
+    Python = "python",
+    /// Whether this is a compute process.
+    IsCompute = "is_compute",
+    /// Whether Shifter runs it.
+    IsShifter = "is_shifter",
+    /// The container runtime.
+    Container = "container",
+    /// Whether the user is in a staff group.
+    IsStaff = "is_staff",
+    /// The batch job.
+    JobId = "job_id",
+    /// Its number of nodes.
+    NumNodes = "num_nodes",
+    /// Its quality of service, or queue.
+    Qos = "qos",
+    /// The account that pays for it.
+    Repo = "repo",
+    /// When the process began.
+    Start = "start",
+    /// Seconds from then to the report.
+    Elapsed = "elapsed",
+    /// How it ended.
+    Exit = "exit",
+    /// Names that were found.
+    Packages = "packages",
+    /// Name to version.
+    Versions = "versions",
+    /// Names that the user's own code binds.
+    Direct = "direct",
+    /// Names that were found as mapped shared libraries.
+    Libraries = "libraries",
+    /// Sampling rate of the list.
+    Rate = "rate",
+    /// 1 over the share of such processes that report.
+    Weight = "weight",
+    /// What the process claims to be a canary of.
+    Canary = "canary",
+    /// `id` of the process it came from.
+    Parent = "parent",
+}
+
+impl Field {
+    /// Fields without which a record cannot be told from another, joined or read.
+    pub const fn is_essential(self) -> bool {
+        matches!(
+            self,
+            Field::Schema | Field::Id | Field::Seq | Field::Part | Field::Parts | Field::List | Field::Packages
+        )
+    }
+
+    /// Fields that hold text, which can be sent as a keyed hash.
+    pub const fn is_text(self) -> bool {
+        matches!(
+            self,
+            Field::Host
+                | Field::Username
+                | Field::Executable
+                | Field::Main
+                | Field::Prefix
+                | Field::JobId
+                | Field::Repo
+        )
+    }
+}
+
+/// A set of fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fields(pub u64);
+
+impl Fields {
+    /// Whether `field` is in it.
+    pub fn has(self, field: Field) -> bool {
+        self.0 >> (field as u8 & 63) & 1 == 1
+    }
+
+    /// With `field` in it.
+    #[must_use]
+    pub fn with(self, field: Field) -> Self {
+        Fields(self.0 | 1 << (field as u8 & 63))
+    }
+}
+
+/// What a site keeps to itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Privacy {
+    /// Sent as `""` or the field's default.
+    pub omit: Fields,
+    /// Sent as 32 hexadecimal digits of SipHash-2-4-128 under `key`.
+    pub pseudonymise: Fields,
+    /// That key.
+    pub key: [u64; 2],
+}
+
+/// One process. Text is bytes as found: the writer makes valid UTF-8 of it.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, reason = "the fields are documented at `Field`")]
+pub struct Record<'a> {
+    pub id: u128,
+    pub seq: u32,
+    pub list: &'a [u8],
+    pub policy: u64,
+    pub host: &'a [u8],
+    pub system: &'a [u8],
+    pub subsystem: &'a [u8],
+    pub username: &'a [u8],
+    pub uid: u32,
+    pub pid: u32,
+    pub ppid: u32,
+    pub executable: &'a [u8],
+    pub main: &'a [u8],
+    pub prefix: &'a [u8],
+    pub python: &'a [u8],
+    pub is_compute: bool,
+    pub is_shifter: bool,
+    pub container: &'a [u8],
+    pub is_staff: bool,
+    pub job_id: &'a [u8],
+    pub num_nodes: u32,
+    pub qos: &'a [u8],
+    pub repo: &'a [u8],
+    /// Microseconds since 1970.
+    pub start: u64,
+    /// Microseconds.
+    pub elapsed: u64,
+    pub exit: &'a [u8],
+    /// The rate as a JSON number; empty when the list is no sample.
+    pub rate: &'a [u8],
+    pub canary: &'a [u8],
+    pub parent: Option<u128>,
+    /// What of it stays here.
+    pub privacy: Privacy,
+}
+
+/// One name that was found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Finding<'a> {
+    /// Reported name.
+    pub name: &'a [u8],
+    /// Empty: not known.
+    pub version: &'a [u8],
+    /// Bound by the user's own code.
+    pub direct: bool,
+    /// Found as a mapped shared library.
+    pub library: bool,
+}
+
+/// Longest name and version in a record, in bytes after escaping.
+const MAX_NAME: usize = 100;
+/// Longest short text (a job, an account, a user).
+const MAX_SHORT: usize = 64;
+/// A message is never made longer than this many parts: beyond it the rest is dropped.
+pub const MAX_PARTS: u32 = 255;
+
+impl Record<'_> {
+    /// Writes the record into as few messages of at most `limit` bytes as it takes, each whole in itself, and
+    /// hands each to `send`. `buffer` holds one message at a time; a message longer than it is not sent.
+    ///
+    /// A record without a finding is one message. Only a single finding whose own text exceeds what the fixed
+    /// fields leave of `limit` can make a message longer than `limit`; names are capped so that with the
+    /// smallest `limit` a site may choose ([`crate::policy::MIN_DATAGRAM`]) it cannot.
+    pub fn messages<'f>(
+        &self,
+        header: Header,
+        findings: impl Iterator<Item = Finding<'f>> + Clone,
+        buffer: &mut [u8],
+        limit: usize,
+        mut send: impl FnMut(&[u8]),
+    ) {
+        let limit = limit.min(buffer.len());
+        let mut out = Writer::new(buffer);
+        // The header's host is the record's, under the same privacy.
+        let mut pseudonym = [0; 32];
+        let header = Header {
+            host: self.veiled(Field::Host, self.host, &mut pseudonym),
+            pid: if self.privacy.omit.has(Field::Pid) { 0 } else { header.pid },
+            ..header
+        };
+        header.write(&mut out);
+        let body = out.len();
+
+        // Paths are what is long: they are cut shorter until half of the message is left for names.
+        let mut cap = 1024;
+        let frame = loop {
+            self.object(&mut out, MAX_PARTS, MAX_PARTS, cap, core::iter::empty());
+            let length = out.len();
+            let full = out.is_full();
+            out.truncate(body);
+            if cap <= 64 || (!full && length <= limit / 2) || (!full && length <= limit.saturating_sub(600)) {
+                break length;
+            }
+            cap /= 2;
+        };
+        let room = limit.saturating_sub(frame);
+
+        let mut parts = 0_u32;
+        let mut rest = findings.clone();
+        while let (Some(_), after) = portion(rest, room) {
+            parts = parts.saturating_add(1).min(MAX_PARTS);
+            rest = after;
+        }
+        let parts = parts.max(1);
+        let mut rest = findings;
+        for part in 1..=parts {
+            let (count, after) = portion(rest.clone(), room);
+            self.object(&mut out, part, parts, cap, rest.take(count.unwrap_or(0)));
+            if !out.is_full() {
+                send(out.written());
+            }
+            out.truncate(body);
+            rest = after;
+        }
+    }
+
+    /// Writes the JSON object with `findings`.
+    fn object<'f>(
+        &self,
+        out: &mut Writer,
+        part: u32,
+        parts: u32,
+        path_cap: usize,
+        findings: impl Iterator<Item = Finding<'f>> + Clone,
+    ) {
+        let mut object = Object { record: self, out, open: false };
+        object.number(Field::Schema, SCHEMA);
+        object.identity(Field::Id, self.id);
+        object.number(Field::Seq, u64::from(self.seq));
+        object.number(Field::Part, u64::from(part));
+        object.number(Field::Parts, u64::from(parts));
+        object.text(Field::List, self.list, MAX_SHORT);
+        object.digest(Field::Policy, self.policy);
+        object.text(Field::Host, self.host, MAX_SHORT);
+        object.text(Field::System, self.system, MAX_SHORT);
+        object.text(Field::Subsystem, self.subsystem, MAX_SHORT);
+        object.text(Field::Username, self.username, MAX_SHORT);
+        object.optional_number(Field::Uid, self.uid);
+        object.optional_number(Field::Pid, self.pid);
+        object.optional_number(Field::Ppid, self.ppid);
+        object.text(Field::Executable, self.executable, path_cap);
+        object.text(Field::Main, self.main, path_cap);
+        object.text(Field::Prefix, self.prefix, path_cap);
+        object.text(Field::Python, self.python, MAX_SHORT);
+        object.flag(Field::IsCompute, self.is_compute);
+        object.flag(Field::IsShifter, self.is_shifter);
+        object.text(Field::Container, self.container, MAX_SHORT);
+        object.flag(Field::IsStaff, self.is_staff);
+        object.text(Field::JobId, self.job_id, MAX_SHORT);
+        object
+            .number(Field::NumNodes, if object.hides(Field::NumNodes) { 1 } else { u64::from(self.num_nodes.max(1)) });
+        object.text(Field::Qos, self.qos, MAX_SHORT);
+        object.text(Field::Repo, self.repo, MAX_SHORT);
+        object.time(Field::Start, self.start);
+        object.seconds(Field::Elapsed, self.elapsed);
+        object.text(Field::Exit, self.exit, MAX_SHORT);
+        if !self.rate.is_empty() {
+            object.key(Field::Rate);
+            object.out.raw(self.rate);
+        }
+        if !self.canary.is_empty() {
+            object.text(Field::Canary, self.canary, MAX_SHORT);
+        }
+        if let Some(parent) = self.parent {
+            object.identity(Field::Parent, parent);
+        }
+        object.names(Field::Packages, findings.clone());
+        let versioned = findings.clone().filter(|finding| !finding.version.is_empty());
+        if !object.hides(Field::Versions) && versioned.clone().next().is_some() {
+            object.versions(versioned);
+        }
+        for (field, of) in [
+            (Field::Direct, (|finding| finding.direct) as fn(&Finding) -> bool),
+            (Field::Libraries, |finding| finding.library),
+        ] {
+            let names = findings.clone().filter(of);
+            if !object.hides(field) && names.clone().next().is_some() {
+                object.names(field, names);
+            }
+        }
+        object.out.raw(b"}");
+    }
+
+    /// What is sent for `value`: itself, a keyed hash of it, or nothing.
+    fn veiled<'v>(&self, field: Field, value: &'v [u8], space: &'v mut [u8; 32]) -> &'v [u8] {
+        if self.privacy.omit.has(field) || value.is_empty() {
+            return b"";
+        }
+        if self.privacy.pseudonymise.has(field) {
+            *space = hash::hex(hash::of_parts(self.privacy.key, &[value]));
+            return space;
+        }
+        value
+    }
+}
+
+/// How many of `findings` fit into `room` bytes (`None`: there are none left; else at least one), and what is left.
+fn portion<'f, I: Iterator<Item = Finding<'f>> + Clone>(mut findings: I, room: usize) -> (Option<usize>, I) {
+    let mut used = PER_MESSAGE;
+    let mut count: usize = 0;
+    loop {
+        let before = findings.clone();
+        let Some(finding) = findings.next() else {
+            return ((count > 0).then_some(count), findings);
+        };
+        used = used.saturating_add(cost(&finding));
+        if used > room && count > 0 {
+            return (Some(count), before);
+        }
+        count = count.saturating_add(1);
+    }
+}
+
+/// `,"versions":{},"direct":[],"libraries":[]`, which a message without findings lacks.
+const PER_MESSAGE: usize = 42;
+
+/// Upper bound of the bytes a finding adds to a message: escaping makes six of one at the most.
+fn cost(finding: &Finding) -> usize {
+    let quoted = |text: &[u8], cap: usize| {
+        let escaped = if text.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+            text.len()
+        } else {
+            text.len().saturating_mul(6)
+        };
+        escaped.min(cap).saturating_add(3)
+    };
+    let name = quoted(finding.name, MAX_NAME);
+    let version = if finding.version.is_empty() { 0 } else { name.saturating_add(quoted(finding.version, MAX_SHORT)) };
+    let times = 1_usize.saturating_add(usize::from(finding.direct)).saturating_add(usize::from(finding.library));
+    name.saturating_mul(times).saturating_add(version)
+}
+
+/// A JSON object in the making.
+struct Object<'o, 'b, 'r> {
+    record: &'o Record<'r>,
+    out: &'o mut Writer<'b>,
+    open: bool,
+}
+
+impl Object<'_, '_, '_> {
+    #[inline(always)]
+    fn key(&mut self, field: Field) {
+        self.out.raw(if self.open { b",\"" } else { b"{\"" });
+        self.open = true;
+        self.out.raw(field.key().as_bytes());
+        self.out.raw(b"\":");
+    }
+
+    fn hides(&self, field: Field) -> bool {
+        self.record.privacy.omit.has(field)
+    }
+
+    #[inline(always)]
+    fn text(&mut self, field: Field, value: &[u8], cap: usize) {
+        self.key(field);
+        let mut space = [0; 32];
+        let value = self.record.veiled(field, value, &mut space);
+        self.out.string(value, cap);
+    }
+
+    #[inline(always)]
+    fn number(&mut self, field: Field, value: u64) {
+        self.key(field);
+        self.out.number(value);
+    }
+
+    /// A number that has no default of its own: `-1` where a site omits it.
+    #[inline(always)]
+    fn optional_number(&mut self, field: Field, value: u32) {
+        self.key(field);
+        if self.hides(field) { self.out.raw(b"-1") } else { self.out.number(u64::from(value)) }
+    }
+
+    #[inline(always)]
+    fn flag(&mut self, field: Field, value: bool) {
+        self.key(field);
+        let shown = value && !self.hides(field);
+        self.out.raw(if shown { b"true" } else { b"false" });
+    }
+
+    #[inline(always)]
+    fn identity(&mut self, field: Field, value: u128) {
+        self.key(field);
+        let hex = hash::hex(value);
+        self.out.string(if self.hides(field) { b"" } else { &hex }, 32);
+    }
+
+    #[inline(always)]
+    fn digest(&mut self, field: Field, value: u64) {
+        self.key(field);
+        let hex = hash::hex(u128::from(value));
+        let shown = if self.hides(field) { b"" } else { hex.get(16..).unwrap_or_default() };
+        self.out.string(shown, 16);
+    }
+
+    #[inline(always)]
+    fn time(&mut self, field: Field, micros: u64) {
+        self.key(field);
+        self.out.raw(b"\"");
+        if !self.hides(field) {
+            crate::frame::timestamp(micros, self.out);
+        }
+        self.out.raw(b"\"");
+    }
+
+    #[inline(always)]
+    fn seconds(&mut self, field: Field, micros: u64) {
+        self.key(field);
+        let shown = if self.hides(field) { 0 } else { micros };
+        self.out.number(shown / 1_000_000);
+        self.out.raw(b".");
+        self.out.padded(shown / 1000 % 1000, 3);
+    }
+
+    fn names<'f>(&mut self, field: Field, findings: impl Iterator<Item = Finding<'f>>) {
+        self.key(field);
+        self.out.raw(b"[");
+        self.separated(findings, |out, finding| out.string(finding.name, MAX_NAME));
+        self.out.raw(b"]");
+    }
+
+    fn versions<'f>(&mut self, findings: impl Iterator<Item = Finding<'f>>) {
+        self.key(Field::Versions);
+        self.out.raw(b"{");
+        self.separated(findings, |out, finding| {
+            out.string(finding.name, MAX_NAME);
+            out.raw(b":");
+            out.string(finding.version, MAX_SHORT);
+        });
+        self.out.raw(b"}");
+    }
+
+    fn separated<'f>(&mut self, findings: impl Iterator<Item = Finding<'f>>, write: impl Fn(&mut Writer, &Finding)) {
+        let mut first = true;
+        for finding in findings {
+            if !first {
+                self.out.raw(b",");
+            }
+            first = false;
+            write(self.out, &finding);
+        }
+    }
+}

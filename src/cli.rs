@@ -1,0 +1,139 @@
+//! What can be typed: the one definition behind `--help`, `customs man` and `customs completions`.
+
+use clap::{Args, Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Know which Python packages a supercomputing centre's users run, without asking them.
+///
+/// A site file says what to look for and where to report it. `customs compile` puts it into libcustoms.so, which in a
+/// Python process sends one datagram at exit and in any other does nothing.
+///
+/// Exit status: 0 done, 1 the answer is no, 2 wrong usage or bad input; `run` exits as its command does.
+#[derive(Parser)]
+#[command(name = "customs", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Customs {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The verbs.
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Say whether a site file makes sense
+    ///
+    /// Every problem is shown with its line and what to write instead. With `--modules`, say what a process with
+    /// these modules would report.
+    Check(Check),
+    /// Write a library that carries a site's policy
+    ///
+    /// The output is written beside its final place and renamed: a process that starts meanwhile sees the old library
+    /// or the new one, never a part, and after an error the old one is untouched.
+    Compile(Compile),
+    /// Show the policy that a library carries
+    ///
+    /// As a site file that compiles to the same bytes, `pseudonym_key` included: keep the output as secret as that.
+    Inspect(Inspect),
+    /// Run a command under the library and show what it reports
+    ///
+    /// The site's rules hold, but records go to a receiver inside this process. They are shown on standard error, so
+    /// that they do not mix with what COMMAND prints; `--json` and `--raw` write one line each to standard output,
+    /// or to a file with `--output`. Exits with COMMAND's status (128 + N when signal N ended it), 127 when COMMAND was
+    /// not found, 126 when it cannot be executed.
+    Run(Run),
+    /// Send a JSON object from standard input as the library would send a record
+    ///
+    /// To the first transport of the site file that is meant for this node, under a MSGID of its own.
+    Emit(Emit),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page, in roff
+    Man,
+}
+
+/// `customs check`
+#[derive(Args)]
+pub struct Check {
+    /// The site file
+    #[arg(value_name = "SITE.toml")]
+    pub site: PathBuf,
+    /// Say what would be reported if these were in sys.modules
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub modules: Option<Vec<String>>,
+    /// … and these shared libraries were mapped (file names)
+    #[arg(long, value_name = "FILE,…", value_delimiter = ',', requires = "modules")]
+    pub libraries: Vec<String>,
+    /// … and this were the path of `__main__`
+    #[arg(long, value_name = "PATH", requires = "modules", default_value = "")]
+    pub main: String,
+    /// … and this the path of the interpreter
+    #[arg(long, value_name = "PATH", requires = "modules", default_value = "")]
+    pub executable: String,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `customs compile`
+#[derive(Args)]
+pub struct Compile {
+    /// The site file
+    #[arg(value_name = "SITE.toml")]
+    pub site: PathBuf,
+    /// Where to write the library
+    #[arg(short, long, value_name = "FILE", default_value = "libcustoms.so")]
+    pub output: PathBuf,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `customs inspect`
+#[derive(Args)]
+pub struct Inspect {
+    /// A library that `customs compile` wrote
+    #[arg(value_name = "libcustoms.so")]
+    pub library: PathBuf,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `customs run`
+#[derive(Args)]
+pub struct Run {
+    /// Look for what this site file says [default: the packages that customs ships]
+    #[arg(long, value_name = "SITE.toml")]
+    pub site: Option<PathBuf>,
+    /// Write each record as a line of JSON, its parts joined
+    #[arg(long)]
+    pub json: bool,
+    /// Write each datagram as it came, a line each
+    #[arg(long, conflicts_with = "json")]
+    pub raw: bool,
+    /// Write the records to this file
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// What to run
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
+/// `customs emit`
+#[derive(Args)]
+pub struct Emit {
+    /// The MSGID by which routing downstream selects
+    #[arg(long, value_name = "KEY", value_parser = customs_spec::site::msgid)]
+    pub msgid: String,
+    /// The site file whose transports are used
+    #[arg(long, value_name = "SITE.toml", default_value = "/etc/customs/site.toml")]
+    pub site: PathBuf,
+}
+
+/// `customs completions`
+#[derive(Args)]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}

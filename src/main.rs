@@ -1,0 +1,43 @@
+//! `customs`, the command: compiles a site file into the library, tries the library on a program, and talks the
+//! way the library talks. One module a verb; `cli` says what can be typed.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod cli;
+mod compile;
+mod diagnostics;
+mod emit;
+mod inspect;
+mod library;
+mod manual;
+mod run;
+mod site;
+mod stdout;
+
+use clap::Parser;
+use cli::Verb;
+use std::process::ExitCode;
+
+/// Exit status of a verb whose answer is "no".
+const NO: u8 = 1;
+/// Exit status of wrong usage and bad input.
+const BAD_INPUT: u8 = 2;
+
+fn main() -> ExitCode {
+    let outcome = match cli::Customs::parse().verb {
+        Verb::Check(args) => check::run(&args),
+        Verb::Compile(args) => compile::run(&args),
+        Verb::Inspect(args) => inspect::run(&args),
+        Verb::Run(args) => run::run(&args),
+        Verb::Emit(args) => emit::run(&args),
+        Verb::Completions(args) => manual::completions(&args),
+        Verb::Man => manual::page(),
+    };
+    outcome.unwrap_or_else(|error| {
+        if !stdout::was_closed(&error) {
+            diagnostics::explain(&error);
+        }
+        ExitCode::from(BAD_INPUT)
+    })
+}
