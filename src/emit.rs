@@ -84,7 +84,7 @@ fn send(transport: &Transport, message: &[u8]) -> Result<()> {
         let server = &servers[start.wrapping_add(turn) % servers.len()];
         match send_to(server, message) {
             Ok(()) => return Ok(()),
-            Err(error) => failure = anyhow!(error).context(format!("cannot send to {server:?}")),
+            Err(error) => failure = anyhow!(error).context(format!("cannot send to {server}")),
         }
     }
     Err(failure)

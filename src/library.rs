@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use customs_spec::policy::model::Model;
-use customs_spec::policy::{CAPACITY, Damage, SECTION, decode};
+use customs_spec::policy::{CAPACITY, Damage, SECTION, decode, digest};
 use object::read::elf::ElfFile64;
 use object::{Object, ObjectSection};
 use std::borrow::Cow;
@@ -46,6 +46,11 @@ impl Library {
         front.copy_from_slice(policy);
         rest.fill(0);
         Ok(bytes)
+    }
+
+    /// The digest of its policy, as in a record's field `policy`.
+    pub fn digest(&self) -> String {
+        format!("{:016x}", digest(&self.bytes[self.place.clone()]))
     }
 
     /// The policy it carries.

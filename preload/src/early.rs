@@ -1,8 +1,9 @@
 //! The early door: a CPython that is there when the program starts.
 //!
 //! `PyImport_Inittab` is the public table of built-in modules (Include/import.h, since 1.5). It is pointed at a copy
-//! in which `posix`, which every start imports (`_frozen_importlib_external._setup`, in 2.7 `site` or `zipimport`),
-//! is initialised through us. The wrapper runs in the right thread, with the GIL, in each interpreter once.
+//! in which a module that every start imports is initialised through us: `posix` (imported by
+//! `importlib._bootstrap_external`), and in 2.7, where `-S` does without `posix`, `zipimport` (by
+//! `_PyImportHooks_Init`). The wrapper runs in the right thread, with the GIL, in each interpreter once.
 
 use crate::arm;
 use crate::memory;
@@ -10,7 +11,7 @@ use crate::objects;
 use crate::python::Api;
 use core::ffi::{CStr, c_char, c_void};
 
-/// `PyInit_posix`; in 2.7 it returns nothing, and what we pass on is not looked at.
+/// `PyInit_posix` and its like; in 2.7 it returns nothing, and what we pass on is not looked at.
 pub type Init = unsafe extern "C" fn() -> *mut c_void;
 
 /// `struct _inittab` (Include/import.h).
@@ -30,9 +31,6 @@ pub struct Inittab {
     entries: [Entry; ENTRIES],
 }
 
-/// Modules that a start imports early, the first that the table has. 2.7 with `-S` does not import `posix`.
-const WRAPPED: [&CStr; 2] = [c"posix", c"zipimport"];
-
 /// Stands at the door if the program, or a library it needs, is a CPython.
 pub fn open() -> Option<()> {
     let variable = objects::inittab()?;
@@ -47,15 +45,17 @@ pub fn wrap(variable: *mut *mut c_void) -> Option<()> {
         return Some(());
     }
     let mut state = memory::take()?;
+    let is_2 = entries.clone().any(|entry| entry.is_named(c"__builtin__"));
+    let wrapped = if is_2 { c"zipimport" } else { c"posix" };
     let copy = &mut state.inittab.entries;
     let mut original = None;
     let mut end = 0;
     for (place, entry) in copy.iter_mut().zip(entries.clone()) {
         *place = entry;
         end = usize::saturating_add(end, 1);
-        if original.is_none() && entry.is_named(WRAPPED[0]) {
+        if original.is_none() && entry.is_named(wrapped) {
             original = entry.init;
-            place.init = Some(posix_init);
+            place.init = Some(first_init);
         }
     }
     // The copy needs its end, too; a table that does not fit is left alone.
@@ -81,7 +81,7 @@ pub fn is_builtin(api: &Api, name: &CStr) -> bool {
     api.inittab.and_then(Table::at).is_some_and(|mut entries| entries.any(|entry| entry.is_named(name)))
 }
 
-/// The Python whose `posix` we wrapped: the object that holds the original.
+/// The Python whose table we wrapped: the object that holds the original.
 pub fn python() -> Option<Api> {
     let original = memory::original()? as *const () as usize;
     objects::find(|object| if object.contains(original) { Api::of(object) } else { None })
@@ -89,7 +89,7 @@ pub fn python() -> Option<Api> {
 
 impl Entry {
     fn is_ours(&self) -> bool {
-        self.init.is_some_and(|init| init as usize == posix_init as *const () as usize)
+        self.init.is_some_and(|init| init as usize == first_init as *const () as usize)
     }
 
     fn is_named(&self, name: &CStr) -> bool {
@@ -123,14 +123,12 @@ impl Iterator for Table {
     }
 }
 
-/// What the table's `posix` now is: the original, then us.
-unsafe extern "C" fn posix_init() -> *mut c_void {
+/// What initialises that module now: the original, then us.
+unsafe extern "C" fn first_init() -> *mut c_void {
     let Some(original) = memory::original() else { return core::ptr::null_mut() };
     // SAFETY: what the table held, called as the interpreter would have called it.
     let module = unsafe { original() };
-    if !module.is_null() {
-        // SAFETY: an interpreter that initialises a module holds the GIL.
-        let _ = unsafe { arm::arm() };
-    }
+    // SAFETY: an interpreter that initialises a module holds the GIL.
+    let _ = unsafe { arm::arm() };
     module
 }

@@ -63,7 +63,7 @@ const TAKEN: u32 = 2;
 #[repr(C)]
 struct Shared {
     access: AtomicU32,
-    /// The `posix` that the early door wrapped. Beside the state, because its wrapper must always find it.
+    /// The initialisation that the early door wrapped. Beside the state, because its wrapper must always find it.
     original: AtomicUsize,
     /// `Py_IncRef` and `None`, which a callback must return even when it cannot have the state.
     increment: AtomicUsize,

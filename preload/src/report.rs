@@ -7,7 +7,7 @@ use crate::libraries;
 use crate::memory::{self, Arena, Notes, State};
 use crate::modules;
 use crate::process;
-use crate::python::{Python, Raw};
+use crate::python::{Owned, Python, Raw};
 use crate::sys;
 use crate::transport::{self, Sender};
 use crate::user;
@@ -107,16 +107,30 @@ struct Paths {
 impl Paths {
     fn of(python: Python, space: &mut [u8]) -> Self {
         let mut text = |object: Option<crate::python::Object>| Text::of(object.map_or(b"", |path| path.path(space)));
-        let main = || {
-            let main = python.modules()?.get(&python.key(c"__main__")?)?;
-            main.module_dict()?.get(&python.key(c"__file__")?)
-        };
         Paths {
             executable: text(python.sys(c"executable")),
-            main: text(main().as_deref().copied()),
+            main: text(main_path(python).as_deref().copied()),
             prefix: text(python.sys(c"prefix")),
         }
     }
+}
+
+/// The path of `__main__`. CPython takes `__file__` away again when a script has run to its end (`pyrun_simple_file`
+/// in Python/pythonrun.c); then its loader still has it, and in 2.7, where there is none, `sys.argv`.
+fn main_path(python: Python<'_>) -> Option<Owned<'_>> {
+    let main = python.modules()?.get(&python.key(c"__main__")?)?;
+    let dict = main.module_dict()?;
+    if let Some(file) = dict.get(&python.key(c"__file__")?) {
+        return Some(file);
+    }
+    let loader = dict.get(&python.key(c"__loader__")?).and_then(|loader| loader.instance_dict());
+    if let Some(path) = loader.and_then(|loader| loader.get(&python.key(c"path")?)) {
+        return Some(path);
+    }
+    // `-c`, `-` and an empty text are not paths.
+    let first = python.sys(c"argv").filter(|_| python.api().string_type.is_some())?.first()?;
+    let is_path = first.text().is_some_and(|text| !text.is_empty() && !text.starts_with(b"-"));
+    is_path.then_some(first)
 }
 
 fn report(python: Python, state: &mut State, policy: Policy, space: &mut [u8]) -> Option<()> {

@@ -48,13 +48,15 @@ impl Header<'_> {
     }
 }
 
-/// PRINTUSASCII (`%d33-126`) of at most `cap` bytes; what is neither becomes `?`, nothing at all `-`.
+/// At most `cap` bytes, `-` for nothing at all. RFC 5424 allows every `%d33-126` here, but receivers stumble over
+/// what no host or key is made of, so the rest becomes `_`.
 fn token(bytes: &[u8], cap: usize, out: &mut Writer) {
     if bytes.is_empty() {
         return out.raw(b"-");
     }
     for byte in bytes.iter().take(cap) {
-        out.raw(&[if byte.is_ascii_graphic() { *byte } else { b'?' }]);
+        let plain = byte.is_ascii_alphanumeric() || b".-".contains(byte);
+        out.raw(&[if plain { *byte } else { b'_' }]);
     }
 }
 
@@ -117,7 +119,7 @@ mod tests {
     #[test]
     fn nothing_known_is_nil_and_nothing_hostile_survives() {
         let header = Header { facility: 0, time: 0, host: b"", pid: 0, msgid: "a b\nü".as_bytes() };
-        assert_eq!(written(header), "<6>1 1970-01-01T00:00:00.000000Z - customs - a?b??? - ");
+        assert_eq!(written(header), "<6>1 1970-01-01T00:00:00.000000Z - customs - a_b___ - ");
     }
 
     #[test]

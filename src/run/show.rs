@@ -58,6 +58,8 @@ fn line(out: &mut String, style: Style, label: &str, pieces: Vec<Piece>, width: 
     let _ = write!(out, "{style}{label:INDENT$}{style:#}");
     let mut column = INDENT;
     for (number, Piece { text, style }) in pieces.into_iter().enumerate() {
+        // What a user put into a path must not steer the terminal of whoever looks.
+        let text = text.replace(char::is_control, "\u{fffd}");
         let length = text.chars().count();
         if number > 0 && column + SEPARATOR.chars().count() + length > width {
             let _ = write!(out, "\n{:INDENT$}", "");
@@ -203,6 +205,12 @@ customs  python 3.12.1 · pid 4711 · ended normally after 0.31 s · list packag
         assert!(text.contains("seq 1, replaces seq 0"), "{text}");
         assert!(text.contains("nothing that is on the list"), "{text}");
         assert!(!text.contains("job") && !text.contains("uid"), "{text}");
+    }
+
+    #[test]
+    fn a_path_cannot_steer_the_terminal() {
+        let Value::Object(object) = json!({ "main": "/tmp/\u{1b}[2J\n.py" }) else { panic!("an object") };
+        assert!(record(&object, None, usize::MAX).contains("/tmp/\u{fffd}[2J\u{fffd}.py"));
     }
 
     #[test]

@@ -92,4 +92,5 @@ fn inspect_answers_a_program_in_json() {
     assert_eq!(answer["site"]["system"], "cori");
     assert_eq!(answer["list"][0]["package"][1]["module"][0], "ROOT.std");
     assert_eq!(answer["list"][1]["rate"], 0.5);
+    assert_eq!(answer["policy"], site.customs(["check", "--json", "site.toml"]).json()["digest"]);
 }

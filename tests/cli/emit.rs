@@ -73,3 +73,29 @@ fn without_a_site_file_it_says_where_it_looked() {
     assert_eq!(answer.status, 2);
     assert!(answer.stderr.contains("/nowhere/site.toml") && answer.stderr.contains("--site SITE.toml"), "{answer:?}");
 }
+
+#[test]
+fn a_compute_process_takes_the_transport_that_is_meant_for_it() {
+    let text = "[site]\nsystem = \"x\"\n[[transport]]\nname = \"c\"\non = \"compute\"\nservers = [\"file://DIR/compute\"]\n\
+        [[transport]]\nname = \"a\"\nservers = [\"file://DIR/any\"]\n[compute]\nenv = [\"ON_COMPUTE\"]\n[[list]]\nname = \"l\"\n";
+    let site = Site::new("");
+    let text = text.replace("DIR", site.path("").to_str().unwrap().trim_end_matches('/'));
+    std::fs::write(site.path("site.toml"), text).unwrap();
+    std::fs::write(site.path("object.json"), "{\"a\": 1}").unwrap();
+    for (value, file) in [("1", "compute"), ("", "any")] {
+        let mut command = site.command(["emit", "--msgid", "k", "--site", "site.toml"]);
+        let input = std::fs::File::open(site.path("object.json")).unwrap();
+        let answer = Answer::of(command.env("ON_COMPUTE", value).stdin(input).output().unwrap());
+        assert_eq!(answer.status, 0, "{answer:?}");
+        let line = std::fs::read_to_string(site.path(file)).unwrap();
+        assert!(line.starts_with("<134>1 ") && line.ends_with(" k - {\"a\": 1}\n"), "{line}");
+    }
+}
+
+#[test]
+fn a_log_socket_that_nobody_opened_is_a_no() {
+    let site = Site::new(&super::GOOD.replace("/dev/log", "/nowhere/log"));
+    let answer = emit(&site, "{}");
+    assert_eq!(answer.status, 1);
+    assert!(answer.stderr.contains("cannot send to unix:///nowhere/log: "), "{answer:?}");
+}

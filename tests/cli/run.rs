@@ -49,6 +49,19 @@ fn raw_is_what_went_over_the_wire() {
 }
 
 #[test]
+fn a_script_is_named_by_its_path_however_it_ends() {
+    // CPython deletes `__main__.__file__` when a script reaches its last line (pythonrun.c, `_PyRun_SimpleFile`),
+    // and leaves it there when `sys.exit` ends the script.
+    let site = Site::new(GOOD);
+    let (python, script) = (python(), site.path("script.py").to_str().unwrap().to_string());
+    for code in ["pass", "import sys; sys.exit(0)"] {
+        fs::write(&script, code).unwrap();
+        let answer = site.customs(["run", "--json", "--", python.as_str(), script.as_str()]);
+        assert_eq!(answer.json()["main"], script.as_str(), "{code}");
+    }
+}
+
+#[test]
 fn records_can_go_to_a_file_of_their_own() {
     let site = Site::new(GOOD);
     let answer = site.customs(one_liner(&["--json", "--output", "records"], &python(), "print('mine')"));
@@ -109,4 +122,34 @@ fn many_processes_report_and_none_is_lost() {
     let code = "import subprocess, sys; [subprocess.run([sys.executable, '-c', 'pass']) for _ in range(20)]";
     let answer = Site::new(GOOD).customs(one_liner(&["--json"], &python, code));
     assert_eq!(answer.stdout.lines().count(), 21, "{answer:?}");
+}
+
+/// What `customs run` does when `signal` is sent to it, and, where a terminal would, to the command as well.
+fn signalled(signal: &str, to_the_group: bool, code: &str) -> super::Answer {
+    use std::os::unix::process::CommandExt;
+    let (site, python) = (Site::new(GOOD), python());
+    let code = format!("import signal, time; open('ready', 'w').close(); {code}");
+    let mut command = site.command(one_liner(&[], &python, &code));
+    command.process_group(0).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    while !site.path("ready").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let target = if to_the_group { format!("-{}", child.id()) } else { child.id().to_string() };
+    let sent = std::process::Command::new("kill").args(["-s", signal, "--", &target]).status().unwrap();
+    assert!(sent.success());
+    super::Answer::of(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn the_key_that_interrupts_a_command_does_not_lose_its_record() {
+    let answer = signalled("INT", true, "time.sleep(60)");
+    assert_eq!(answer.status, 130, "Python ends itself with the signal: {answer:?}");
+    assert!(answer.stderr.contains("customs  python 3."), "{answer:?}");
+}
+
+#[test]
+fn a_batch_system_that_ends_us_ends_the_command() {
+    let answer = signalled("TERM", false, "time.sleep(60)");
+    assert_eq!(answer.status, 143, "{answer:?}");
 }

@@ -118,6 +118,10 @@ api! {
         dict_get_ref = c"PyDict_GetItemRef": unsafe extern "C" fn(Raw, Raw, *mut Raw) -> c_int;
         /// Since 3.12 (not in the stable ABI): a new reference.
         type_get_dict = c"PyType_GetDict": unsafe extern "C" fn(Raw) -> Raw;
+        /// Since 3.3: an instance's `__dict__`, a new reference.
+        instance_dict = c"PyObject_GenericGetDict": unsafe extern "C" fn(Raw, *mut c_void) -> Raw;
+        /// 2.5 and later: borrowed, with an error for what is no list.
+        list_get = c"PyList_GetItem": unsafe extern "C" fn(Raw, isize) -> Raw;
         /// 2.5 and later; `frozenset` and `set`.
         set_contains = c"PySet_Contains": unsafe extern "C" fn(Raw, Raw) -> c_int;
         /// Since 3.12: from then on interpreters may have a GIL each.

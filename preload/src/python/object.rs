@@ -301,6 +301,22 @@ impl<'a> Object<'a> {
         Some(dict.keep())
     }
 
+    /// An instance's `__dict__`, without asking its class.
+    pub fn instance_dict(self) -> Option<Owned<'a>> {
+        // SAFETY: the GIL is held; a new reference, or an error where instances have none.
+        self.python().owned(unsafe { self.api.instance_dict?(self.raw, ptr::null_mut()) })
+    }
+
+    /// Its first item, if it is a list.
+    pub fn first(self) -> Option<Owned<'a>> {
+        // SAFETY: the GIL is held; borrowed, or an error for what is no list or empty.
+        let item = unsafe { self.api.list_get?(self.raw, 0) };
+        match self.python().borrowed(item) {
+            Some(item) => Some(item.keep()),
+            None => self.python().owned(item),
+        }
+    }
+
     fn keep(self) -> Owned<'a> {
         // SAFETY: the GIL is held and the object alive.
         unsafe { (self.api.increment)(self.raw) };
@@ -339,7 +355,8 @@ impl Drop for Owned<'_> {
 }
 
 impl<'a> Owned<'a> {
-    fn get(&self, key: &Owned<'a>) -> Option<Owned<'a>> {
+    /// The value of `key`, if this is a dict.
+    pub fn get(&self, key: &Owned<'a>) -> Option<Owned<'a>> {
         self.as_dict()?.get(key)
     }
 }

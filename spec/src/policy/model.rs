@@ -75,6 +75,17 @@ pub enum Server {
     File(String),
 }
 
+impl core::fmt::Display for Server {
+    /// As a site file has it.
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Server::Udp(address) => write!(f, "udp://{address}"),
+            Server::Unix(path) => write!(f, "unix://{path}"),
+            Server::File(path) => write!(f, "file://{path}"),
+        }
+    }
+}
+
 /// A process is a compute process when any of these holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Compute {

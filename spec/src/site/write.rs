@@ -6,7 +6,7 @@
 use super::value::FACILITIES;
 use crate::policy::model::{Check, List, Model, On, Server, Transport};
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt::Write;
 
@@ -81,7 +81,7 @@ impl Toml {
         self.table("[[transport]]");
         self.text("name", &transport.name);
         self.text("on", if transport.on == On::Any { "any" } else { "compute" });
-        self.texts("servers", transport.servers.iter().map(server));
+        self.texts("servers", transport.servers.iter().map(Server::to_string));
         self.plain("max_datagram", transport.max_datagram);
     }
 
@@ -125,14 +125,6 @@ impl Toml {
         if let Some(distribution) = &check.distribution {
             self.text("distribution", distribution);
         }
-    }
-}
-
-fn server(server: &Server) -> String {
-    match server {
-        Server::Udp(address) => format!("udp://{address}"),
-        Server::Unix(path) => format!("unix://{path}"),
-        Server::File(path) => format!("file://{path}"),
     }
 }
 
