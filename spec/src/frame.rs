@@ -6,9 +6,9 @@ use crate::json::Writer;
 pub const APP_NAME: &[u8] = b"customs";
 /// Severity "informational" (RFC 5424 table 2).
 pub const SEVERITY: u8 = 6;
-/// HOSTNAME and MSGID may not be longer (RFC 5424 section 6).
-pub const MAX_HOSTNAME: usize = 255;
-/// Longest MSGID.
+/// Longest HOSTNAME; RFC 5424 section 6 would allow 255 bytes, gethostname(2) on Linux has 64.
+pub const MAX_HOSTNAME: usize = 64;
+/// Longest MSGID (RFC 5424 section 6).
 pub const MAX_MSGID: usize = 32;
 
 /// What the header says.

@@ -211,10 +211,34 @@ pub struct Finding<'a> {
     pub library: bool,
 }
 
-/// Longest name and version in a record, in bytes after escaping.
-const MAX_NAME: usize = 100;
-/// Longest short text (a job, an account, a user).
-const MAX_SHORT: usize = 64;
+/// Longest name of a package, in bytes after escaping, like every length below.
+pub const MAX_NAME: usize = 64;
+/// Longest version.
+const MAX_VERSION: usize = 40;
+
+/// How long texts may be: paths, and everything else.
+#[derive(Clone, Copy)]
+struct Caps {
+    path: usize,
+    short: usize,
+}
+
+/// From what nearly every record is written with, to what fits into the smallest datagram whatever was put into it.
+/// Paths are what is long; they give way first.
+const CAPS: [Caps; 7] = [
+    Caps { path: 1024, short: 64 },
+    Caps { path: 512, short: 64 },
+    Caps { path: 256, short: 64 },
+    Caps { path: 128, short: 64 },
+    Caps { path: 64, short: 64 },
+    Caps { path: 32, short: 32 },
+    Caps { path: 16, short: 16 },
+];
+/// What the fixed fields leave for findings, if any caps can bring it about.
+const ROOM_FOR_FINDINGS: usize = 600;
+/// And never less than the longest finding, twice named and with its version.
+const ROOM_FOR_ONE: usize = PER_MESSAGE + 4 * (MAX_NAME + 3) + MAX_VERSION + 3;
+
 /// A message is never made longer than this many parts: beyond it the rest is dropped.
 pub const MAX_PARTS: u32 = 255;
 
@@ -222,9 +246,8 @@ impl Record<'_> {
     /// Writes the record into as few messages of at most `limit` bytes as it takes, each whole in itself, and
     /// hands each to `send`. `buffer` holds one message at a time; a message longer than it is not sent.
     ///
-    /// A record without a finding is one message. Only a single finding whose own text exceeds what the fixed
-    /// fields leave of `limit` can make a message longer than `limit`; names are capped so that with the
-    /// smallest `limit` a site may choose ([`crate::policy::MIN_DATAGRAM`]) it cannot.
+    /// A record without a finding is one message. Texts are cut so that this works for every `limit` that a site
+    /// may choose ([`crate::policy::MIN_DATAGRAM`] and more).
     pub fn messages<'f>(
         &self,
         header: Header,
@@ -245,18 +268,19 @@ impl Record<'_> {
         header.write(&mut out);
         let body = out.len();
 
-        // Paths are what is long: they are cut shorter until half of the message is left for names.
-        let mut cap = 1024;
-        let frame = loop {
-            self.object(&mut out, MAX_PARTS, MAX_PARTS, cap, core::iter::empty());
-            let length = out.len();
+        let mut frame = 0;
+        let mut caps = CAPS[0];
+        for tried in CAPS {
+            caps = tried;
+            self.object(&mut out, MAX_PARTS, MAX_PARTS, caps, core::iter::empty());
+            frame = out.len();
             let full = out.is_full();
             out.truncate(body);
-            if cap <= 64 || (!full && length <= limit / 2) || (!full && length <= limit.saturating_sub(600)) {
-                break length;
+            let wanted = if caps.path > 64 { ROOM_FOR_FINDINGS } else { ROOM_FOR_ONE };
+            if !full && frame.saturating_add(wanted) <= limit {
+                break;
             }
-            cap /= 2;
-        };
+        }
         let room = limit.saturating_sub(frame);
 
         let mut parts = 0_u32;
@@ -269,7 +293,7 @@ impl Record<'_> {
         let mut rest = findings;
         for part in 1..=parts {
             let (count, after) = portion(rest.clone(), room);
-            self.object(&mut out, part, parts, cap, rest.take(count.unwrap_or(0)));
+            self.object(&mut out, part, parts, caps, rest.take(count.unwrap_or(0)));
             if !out.is_full() {
                 send(out.written());
             }
@@ -284,7 +308,7 @@ impl Record<'_> {
         out: &mut Writer,
         part: u32,
         parts: u32,
-        path_cap: usize,
+        caps: Caps,
         findings: impl Iterator<Item = Finding<'f>> + Clone,
     ) {
         let mut object = Object { record: self, out, open: false };
@@ -293,37 +317,37 @@ impl Record<'_> {
         object.number(Field::Seq, u64::from(self.seq));
         object.number(Field::Part, u64::from(part));
         object.number(Field::Parts, u64::from(parts));
-        object.text(Field::List, self.list, MAX_SHORT);
+        object.text(Field::List, self.list, caps.short);
         object.digest(Field::Policy, self.policy);
-        object.text(Field::Host, self.host, MAX_SHORT);
-        object.text(Field::System, self.system, MAX_SHORT);
-        object.text(Field::Subsystem, self.subsystem, MAX_SHORT);
-        object.text(Field::Username, self.username, MAX_SHORT);
+        object.text(Field::Host, self.host, caps.short);
+        object.text(Field::System, self.system, caps.short);
+        object.text(Field::Subsystem, self.subsystem, caps.short);
+        object.text(Field::Username, self.username, caps.short);
         object.optional_number(Field::Uid, self.uid);
         object.optional_number(Field::Pid, self.pid);
         object.optional_number(Field::Ppid, self.ppid);
-        object.text(Field::Executable, self.executable, path_cap);
-        object.text(Field::Main, self.main, path_cap);
-        object.text(Field::Prefix, self.prefix, path_cap);
-        object.text(Field::Python, self.python, MAX_SHORT);
+        object.text(Field::Executable, self.executable, caps.path);
+        object.text(Field::Main, self.main, caps.path);
+        object.text(Field::Prefix, self.prefix, caps.path);
+        object.text(Field::Python, self.python, caps.short);
         object.flag(Field::IsCompute, self.is_compute);
         object.flag(Field::IsShifter, self.is_shifter);
-        object.text(Field::Container, self.container, MAX_SHORT);
+        object.text(Field::Container, self.container, caps.short);
         object.flag(Field::IsStaff, self.is_staff);
-        object.text(Field::JobId, self.job_id, MAX_SHORT);
+        object.text(Field::JobId, self.job_id, caps.short);
         object
             .number(Field::NumNodes, if object.hides(Field::NumNodes) { 1 } else { u64::from(self.num_nodes.max(1)) });
-        object.text(Field::Qos, self.qos, MAX_SHORT);
-        object.text(Field::Repo, self.repo, MAX_SHORT);
+        object.text(Field::Qos, self.qos, caps.short);
+        object.text(Field::Repo, self.repo, caps.short);
         object.time(Field::Start, self.start);
         object.seconds(Field::Elapsed, self.elapsed);
-        object.text(Field::Exit, self.exit, MAX_SHORT);
+        object.text(Field::Exit, self.exit, caps.short);
         if !self.rate.is_empty() {
             object.key(Field::Rate);
             object.out.raw(self.rate);
         }
         if !self.canary.is_empty() {
-            object.text(Field::Canary, self.canary, MAX_SHORT);
+            object.text(Field::Canary, self.canary, caps.short);
         }
         if let Some(parent) = self.parent {
             object.identity(Field::Parent, parent);
@@ -389,7 +413,8 @@ fn cost(finding: &Finding) -> usize {
         escaped.min(cap).saturating_add(3)
     };
     let name = quoted(finding.name, MAX_NAME);
-    let version = if finding.version.is_empty() { 0 } else { name.saturating_add(quoted(finding.version, MAX_SHORT)) };
+    let version =
+        if finding.version.is_empty() { 0 } else { name.saturating_add(quoted(finding.version, MAX_VERSION)) };
     let times = 1_usize.saturating_add(usize::from(finding.direct)).saturating_add(usize::from(finding.library));
     name.saturating_mul(times).saturating_add(version)
 }
@@ -489,7 +514,7 @@ impl Object<'_, '_, '_> {
         self.separated(findings, |out, finding| {
             out.string(finding.name, MAX_NAME);
             out.raw(b":");
-            out.string(finding.version, MAX_SHORT);
+            out.string(finding.version, MAX_VERSION);
         });
         self.out.raw(b"}");
     }

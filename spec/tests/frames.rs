@@ -150,6 +150,46 @@ fn a_long_record_is_split_into_parts_that_each_stand_alone() {
     assert_eq!(seen, names);
 }
 
+#[test]
+fn the_worst_record_fits_the_smallest_datagram_and_none_is_lost() {
+    let worst = [0_u8; 5000];
+    let record = Record {
+        id: u128::MAX,
+        seq: u32::MAX,
+        list: &worst,
+        policy: u64::MAX,
+        host: &worst,
+        system: &worst,
+        subsystem: &worst,
+        username: &worst,
+        uid: u32::MAX,
+        pid: u32::MAX,
+        ppid: u32::MAX,
+        executable: &worst,
+        main: &worst,
+        prefix: &worst,
+        python: &worst,
+        container: &worst,
+        job_id: &worst,
+        num_nodes: u32::MAX,
+        qos: &worst,
+        repo: &worst,
+        start: 1_790_000_000_000_000,
+        elapsed: u64::MAX,
+        exit: &worst,
+        rate: b"0.0123456789012345",
+        canary: &worst,
+        parent: Some(u128::MAX),
+        ..Record::default()
+    };
+    let finding = Finding { name: &worst, version: &worst, direct: true, library: true };
+    let sent = messages(&record, &[finding; 5], usize::from(MIN_DATAGRAM));
+    for message in &sent {
+        assert!(message.len() <= usize::from(MIN_DATAGRAM), "{}", message.len());
+    }
+    assert_eq!(sent.iter().map(|message| names(&parsed(message), Field::Packages).len()).sum::<usize>(), 5);
+}
+
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..300),
@@ -159,7 +199,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
     fn no_text_breaks_the_frame(

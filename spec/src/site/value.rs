@@ -21,7 +21,7 @@ pub const FACILITIES: [&str; 24] = [
 
 /// A name that is reported or referred to, no longer than the record shows it.
 pub fn name(source: &Source, of: &str, text: &Text) -> Option<String> {
-    let room = if of == "package" || of == "distribution" { 100 } else { 64 };
+    let room = crate::record::MAX_NAME;
     let fault = match text.get_ref().as_str() {
         "" => Fault::new(format!("the {of} has no name"), "write a name of at least one character"),
         name if name.len() > room => Fault::new(
