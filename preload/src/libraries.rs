@@ -13,7 +13,7 @@ pub fn look<const SIZE: usize>(inspector: &mut Inspector, versions: &mut Arena<S
     each_line(c"/proc/self/maps", space, |line| {
         let Some(name) = file_name(line) else { return ControlFlow::Continue(()) };
         // An object is some five lines in a row.
-        let hash = customs_spec::hash::fnv1a(name);
+        let hash = customs_spec::hash::place(name);
         if hash != last {
             last = hash;
             inspector.see_library(name, |number| {

@@ -7,6 +7,7 @@
 use crate::arm::Fate;
 use crate::early::{Init, Inittab};
 use crate::job::Claims;
+use crate::process::Process;
 use crate::python::{Api, MethodDef, Raw};
 use crate::sys;
 use core::cell::UnsafeCell;
@@ -107,8 +108,8 @@ pub struct Notes {
     pub pid: u32,
     /// Seccomp mode at the start.
     pub seccomp: Option<usize>,
-    /// Name of the process, once it was computed.
-    pub id: Option<u128>,
+    /// What the kernel calls the process, once it was asked.
+    pub process: Option<Process>,
     /// Number of the next report.
     pub sequence: u32,
     /// What the last report found, as a digest: the same is not reported again.
@@ -126,7 +127,7 @@ impl Notes {
         claims: None,
         pid: 0,
         seccomp: None,
-        id: None,
+        process: None,
         sequence: 0,
         reported: None,
         tries: 0,

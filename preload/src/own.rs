@@ -63,7 +63,7 @@ impl<'a> Own<'a> {
     /// Remembers a top-level module as the user's own.
     pub fn add_package(&mut self, name: &[u8]) {
         if let Some(place) = self.packages.get_mut(self.count) {
-            *place = hash::fnv1a(name);
+            *place = hash::place(name);
             self.count = self.count.saturating_add(1);
         }
     }
@@ -71,7 +71,7 @@ impl<'a> Own<'a> {
     /// Whether it was.
     pub fn has_package(&self, name: &[u8]) -> bool {
         let known = self.packages.get(..self.count).unwrap_or_default();
-        !known.is_empty() && known.contains(&hash::fnv1a(name))
+        !known.is_empty() && known.contains(&hash::place(name))
     }
 
     /// Tells `inspector` where everything that `module` binds comes from.

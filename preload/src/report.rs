@@ -6,7 +6,7 @@ use crate::job::{Claims, Text};
 use crate::libraries;
 use crate::memory::{self, Arena, Notes, State};
 use crate::modules;
-use crate::process;
+use crate::process::Process;
 use crate::python::{Owned, Python, Raw};
 use crate::sys;
 use crate::transport::{self, Sender};
@@ -61,16 +61,16 @@ fn is_ours(notes: &Notes) -> bool {
 
 /// Whether any list takes the names of all modules in this process.
 fn samples_others(policy: Policy, notes: &mut Notes, space: &mut [u8]) -> Option<bool> {
-    let id = identity(notes, space)?;
+    let id = identify(notes, space)?.id;
     let claims = notes.claims.as_ref()?;
     Some(policy.lists().any(|list| list.all && is_sampled(policy, &list, claims, id)))
 }
 
-fn identity(notes: &mut Notes, space: &mut [u8]) -> Option<u128> {
-    if notes.id.is_none() {
-        notes.id = process::id(space);
+fn identify(notes: &mut Notes, space: &mut [u8]) -> Option<Process> {
+    if notes.process.is_none() {
+        notes.process = Process::identify(space);
     }
-    notes.id
+    notes.process
 }
 
 /// Whether this process, or its job, falls into a list's sample. Every node comes to the same answer of a job.
@@ -137,7 +137,8 @@ fn report(python: Python, state: &mut State, policy: Policy, space: &mut [u8]) -
     let State { notes, found, versions, others, .. } = state;
     let (space, buffer) = space.split_at_mut_checked(SPACE / 2)?;
     notes.armed = false;
-    let id = identity(notes, space)?;
+    let process = identify(notes, space)?;
+    let id = process.id;
     let wants_others = samples_others(policy, notes, space)?;
 
     let mut paths = Paths::of(python, space);
@@ -163,7 +164,7 @@ fn report(python: Python, state: &mut State, policy: Policy, space: &mut [u8]) -
     notes.sequence = sequence.saturating_add(1);
 
     let claims = notes.claims.as_ref()?;
-    let times = process::times(space);
+    let times = process.times();
     let container = claims.container.or_else(|| Runtime::from_root(space));
     let is_staff = user::is_staff(policy, space);
     let uid = user::uid(space);

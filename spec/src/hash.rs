@@ -1,20 +1,21 @@
-//! The hashes of the project: FNV-1a for look-up tables, a digest for policies, SipHash-2-4 with 128 bits for identities.
+//! The hashes of the project: a quick digest for policies and look-up tables, SipHash-2-4 with 128 bits for identities.
 //!
 //! SipHash: Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012), and the 128-bit variant of the
 //! authors' reference code. It is keyed, small and needs no table, which is all that a preloaded library can carry.
 
-/// FNV-1a, 32 bits.
-pub fn fnv1a(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
-}
-
-/// A digest of a policy: tells damage and different policies apart, and is quick, because every Python start
-/// pays for it. Each step is a bijection of the state, so no single changed word goes unnoticed.
+/// A digest that is quick, because every Python start and every loaded module pays for it: it tells damaged and
+/// different policies apart and places names in look-up tables. Each step is a bijection of the state, so no single
+/// changed word goes unnoticed.
 pub fn digest(bytes: &[u8]) -> u64 {
     let step = |state: u64, word: u64| (state.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     let (words, tail) = bytes.as_chunks::<8>();
     let state = words.iter().fold(bytes.len() as u64, |state, word| step(state, u64::from_le_bytes(*word)));
-    tail.iter().fold(state, |state, byte| step(state, u64::from(*byte)))
+    step(state, tail.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+}
+
+/// Where `name` begins its search in a look-up table: the digest's upper half, which every byte reaches.
+pub fn place(name: &[u8]) -> u32 {
+    (digest(name) >> 32) as u32
 }
 
 /// SipHash-2-4-128 of `parts`, each preceded by its length, so that ("ab", "c") and ("a", "bc") differ.

@@ -72,7 +72,12 @@ impl<'p, 's> Inspector<'p, 's> {
 
     /// Every check whose module was seen, whatever list it is of, with its number.
     pub fn loaded(&self) -> impl Iterator<Item = (u32, Check<'p>)> + use<'_, 'p, 's> {
-        (0..).zip(self.policy.checks()).filter(|(number, _)| contains(self.loaded, *number))
+        (0_u32..)
+            .zip(self.loaded.iter())
+            .filter(|(_, byte)| **byte != 0)
+            .flat_map(|(byte, _)| (0..8).map(move |bit| byte << 3 | bit))
+            .filter(|number| contains(self.loaded, *number))
+            .filter_map(|number| Some((number, self.policy.check(number)?)))
     }
 
     /// A digest of all that was found.

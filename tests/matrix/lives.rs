@@ -4,6 +4,8 @@ use crate::support::hosts::{self, Program};
 use crate::support::library::{Library, site};
 use crate::support::receiver::Receiver;
 use serde_json::{Value, json};
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Output;
 
 /// Runs `codes` in `program`; how that went and what was reported.
@@ -44,5 +46,55 @@ fn a_second_life_that_imports_more_is_a_second_record_of_the_same_process() {
         assert_eq!((&records[0]["seq"], &records[1]["seq"]), (&json!(0), &json!(1)));
         assert_eq!(super::sorted(&records[0]["packages"]), json!(["json"]));
         assert_eq!(super::sorted(&records[1]["packages"]), json!(["json", "multiprocessing"]));
+    }
+}
+
+/// Imports and forgets modules in two threads, and ends in the middle of it.
+const DAEMONS: &str = "\
+import sys, threading, time
+
+started = threading.Barrier(3)
+
+
+def import_for_ever(thread):
+    names = ['made_%d_%d' % (thread, number) for number in range(40)]
+    started.wait()
+    while True:
+        for name in names:
+            __import__(name)
+        for name in names:
+            del sys.modules[name]
+
+
+for thread in range(2):
+    threading.Thread(target=import_for_ever, args=(thread,), daemon=True).start()
+started.wait()
+time.sleep(0.02)
+";
+
+/// CPython 3.13t itself stands still at every tenth end of [`DAEMONS`], in `Py_FinalizeEx`, waiting for a lock that a
+/// thread held when it was stopped: measured without the library. What it had to report, it has reported by then.
+const STANDS_STILL: &str = "3";
+
+#[test]
+fn daemon_threads_that_import_while_a_free_threaded_python_ends_crash_nothing() {
+    const TIMES: usize = 30;
+    for program in hosts::with_argument("3.13t") {
+        let receiver = Receiver::open();
+        let library = Library::compile(&site(receiver.address()), super::PACKAGES);
+        let folder = program.folder(&library);
+        fs::write(folder.outside().join("daemons.py"), DAEMONS).unwrap();
+        for (thread, number) in (0..2).flat_map(|thread| (0..40).map(move |number| (thread, number))) {
+            fs::write(folder.outside().join(format!("made_{thread}_{number}.py")), "made = True\n").unwrap();
+        }
+        let argv =
+            [&["timeout", "--signal=KILL", STANDS_STILL].map(str::to_string), &*program.with(&["daemons.py"])].concat();
+        for time in 1..=TIMES {
+            let output = program.run(&argv, "", &folder, Some("daemons"));
+            let stands_still = output.status.signal() == Some(9);
+            assert!(output.status.success() || stands_still, "end {time}: {output:?}");
+            assert!(output.stderr.is_empty(), "end {time}: {output:?}");
+        }
+        assert_eq!(receiver.close().len(), TIMES);
     }
 }

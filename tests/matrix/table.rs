@@ -10,14 +10,14 @@ use std::path::Path;
 const FORMS: [&str; 8] = ["plain", "-I", "-S", "-E", "-c", "-m", "script", "venv"];
 
 /// What came of one trial.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Cell {
     /// The right records came.
     Reported,
     /// None came, and none may.
     LeftAlone,
-    /// It never finalises, which is not reported yet; unharmed.
-    NotYet,
+    /// The right records do not come yet, for a reason that the row gives; it was not harmed.
+    NotYet(String),
     /// It is not as it must be.
     Failed,
 }
@@ -25,27 +25,28 @@ pub enum Cell {
 impl Cell {
     /// Of a trial of `host`.
     pub fn of(host: &Host, good: bool) -> Self {
-        match good {
-            false => Cell::Failed,
-            true if host.kind == Kind::Silent => Cell::LeftAlone,
-            true if host.never_finalises() => Cell::NotYet,
-            true => Cell::Reported,
+        match host.misses() {
+            _ if !good => Cell::Failed,
+            Some(reason) => Cell::NotYet(reason.to_string()),
+            None if host.kind == Kind::Silent => Cell::LeftAlone,
+            None => Cell::Reported,
         }
     }
 
-    fn short(self) -> &'static str {
+    fn short(&self) -> &str {
         match self {
+            Cell::Reported | Cell::LeftAlone => "ok",
+            Cell::NotYet(_) => "not yet",
             Cell::Failed => "FAILED",
-            _ => "ok",
         }
     }
 
-    fn long(self) -> &'static str {
+    fn long(&self) -> String {
         match self {
-            Cell::Reported => "reported",
-            Cell::LeftAlone => "left alone",
-            Cell::NotYet => "not yet: never finalises; unharmed",
-            Cell::Failed => "FAILED",
+            Cell::Reported => "reported".to_string(),
+            Cell::LeftAlone => "left alone".to_string(),
+            Cell::NotYet(reason) => format!("not yet: {reason}"),
+            Cell::Failed => "FAILED".to_string(),
         }
     }
 }
@@ -88,15 +89,19 @@ impl Table {
                 write!(text, "  {reason}").unwrap();
             } else if host.kind == Kind::Python {
                 for form in FORMS {
-                    write!(text, "  {:6}", cell(form).map_or("", |cell| cell.short())).unwrap();
+                    write!(text, "  {:6}", cell(form).map_or("", Cell::short)).unwrap();
                 }
             } else {
-                write!(text, "  {}", cell("run").map_or("", |cell| cell.long())).unwrap();
+                write!(text, "  {}", cell("run").map(Cell::long).unwrap_or_default()).unwrap();
             }
         }
-        let failed = self.cells.values().filter(|cell| matches!(cell, Cell::Failed)).count();
-        let (all, missing) = (self.cells.len(), self.missing.len());
-        write!(text, "\n\n{} of {all} launches as they must be, {missing} rows not here\n", all - failed).unwrap();
+        let count = |wanted: fn(&Cell) -> bool| self.cells.values().filter(|cell| wanted(cell)).count();
+        let good = count(|cell| matches!(cell, Cell::Reported | Cell::LeftAlone));
+        let (not_yet, failed) =
+            (count(|cell| matches!(cell, Cell::NotYet(_))), count(|cell| matches!(cell, Cell::Failed)));
+        let missing = self.missing.len();
+        write!(text, "\n\nlaunches: {good} good, {not_yet} not yet, {failed} failed; rows not here: {missing}\n")
+            .unwrap();
         text.lines().map(|line| line.trim_end().to_string() + "\n").collect()
     }
 }

@@ -38,10 +38,11 @@ pub struct Host {
     lacks: Vec<String>,
     #[serde(default = "one")]
     processes: usize,
-    #[serde(default = "yes")]
-    atexit: bool,
+    misses: Option<String>,
     #[serde(default)]
     optional: bool,
+    #[serde(rename = "atexit")]
+    _atexit: Option<bool>,
     #[serde(rename = "door")]
     _door: Option<String>,
     #[serde(rename = "note")]
@@ -50,10 +51,6 @@ pub struct Host {
 
 fn one() -> usize {
     1
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// Every row, in the order of the file.
@@ -67,29 +64,30 @@ pub fn all() -> Vec<Host> {
     file.host
 }
 
-/// Every row that has `word` among its arguments and is on this machine.
+/// Every row that has `word` in its arguments, is on this machine, and reports what it should.
 pub fn with_argument(word: &str) -> Vec<Program> {
-    let rows = all().into_iter().filter(|host| host.argv.iter().any(|argument| argument == word));
-    rows.filter_map(|host| match host.find() {
-        Ok(program) => Some(program),
-        Err(reason) => {
-            println!("{}: {reason}", host.name);
-            assert!(!host.is_required(), "{}: {reason}", host.name);
-            None
-        }
-    })
-    .collect()
+    let rows = all().into_iter().filter(|host| host.argv.iter().any(|argument| argument.contains(word)));
+    rows.filter(|host| host.misses.is_none())
+        .filter_map(|host| match host.find() {
+            Ok(program) => Some(program),
+            Err(reason) => {
+                println!("{}: {reason}", host.name);
+                assert!(!host.is_required(), "{}: {reason}", host.name);
+                None
+            }
+        })
+        .collect()
 }
 
 impl Host {
     /// How many records one run of it must bring.
     pub fn records(&self) -> usize {
-        if self.kind == Kind::Silent || !self.atexit { 0 } else { self.processes }
+        if self.kind == Kind::Silent { 0 } else { self.processes }
     }
 
-    /// Whether it ends in a way that is not reported yet.
-    pub fn never_finalises(&self) -> bool {
-        !self.atexit
+    /// Why the right records do not come from it yet.
+    pub fn misses(&self) -> Option<&str> {
+        self.misses.as_deref()
     }
 
     /// Whether `module` can be imported in it.

@@ -4,3 +4,4 @@
 pub mod hosts;
 pub mod library;
 pub mod receiver;
+pub mod trial;

@@ -267,7 +267,9 @@ impl<'a> Object<'a> {
             }
         };
         let kind = self.type_of();
-        if kind == self.api.function_type {
+        if self.is_text() || self.is_none() {
+            // Most of what modules bind that is none of the four.
+        } else if kind == self.api.function_type {
             // SAFETY: a function; a borrowed reference or null.
             see_text(self.python().borrowed(unsafe { (self.api.function_get_module)(self.raw) }));
         } else if kind == self.api.builtin_function_type {

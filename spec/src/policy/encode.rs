@@ -170,7 +170,7 @@ fn module_table(checks: &[Check], out: &mut Output) -> Result<(), TooLarge> {
     let mut table = vec![0; (names.len() * 2).next_power_of_two().max(2)];
     let mut entries = Vec::new();
     for (index, (name, numbers)) in names.iter().enumerate() {
-        let mut place = hash::fnv1a(name.as_bytes()) as usize & (table.len() - 1);
+        let mut place = hash::place(name.as_bytes()) as usize & (table.len() - 1);
         while table[place] != 0 {
             place = (place + 1) & (table.len() - 1);
         }

@@ -340,7 +340,7 @@ impl<'p> Policy<'p> {
         let table = self.items(Slot::Table, 1);
         let entries = self.items(Slot::Entries, words::ENTRY);
         let mask = table.count.saturating_sub(1);
-        let mut place = crate::hash::fnv1a(name) as usize & mask;
+        let mut place = crate::hash::place(name) as usize & mask;
         let mut found = sequence(self.bytes, 0, 1);
         for _ in 0..table.count {
             let Some(entry) = (table.word(place, 0) as usize).checked_sub(1) else { break };
