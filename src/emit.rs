@@ -7,6 +7,7 @@ use customs_spec::frame::Header;
 use customs_spec::glob;
 use customs_spec::json::Writer;
 use customs_spec::policy::model::{Model, On, Server, Transport};
+use nix::fcntl::OFlag;
 use serde_json::{Map, Value};
 use std::fs::OpenOptions;
 use std::hash::{BuildHasher, RandomState};
@@ -104,7 +105,9 @@ fn send_to(server: &Server, message: &[u8]) -> Result<()> {
             socket.send_to(message, path)?
         }
         Server::File(path) => {
-            let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+            // As the library does it: a symbolic link may be somebody's trap.
+            let no_link = OFlag::O_NOFOLLOW.bits();
+            let mut file = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(no_link).open(path)?;
             let line = [message, b"\n"].concat();
             file.write(&line)?.min(message.len())
         }

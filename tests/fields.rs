@@ -70,7 +70,8 @@ fn packages_versions_and_direct_marks_are_those_of_the_program() {
     assert_eq!(names(record), ["sqlite3", "json", "json.decoder", "multiprocessing"]);
     assert_eq!(record["direct"], json!(["sqlite3", "json", "json.decoder"]));
     assert_eq!(record["main"], script.to_str().unwrap());
-    let version = Command::new(python()).args(["-c", "import sqlite3; print(sqlite3.sqlite_version)"]).output().unwrap();
+    let version =
+        Command::new(python()).args(["-c", "import sqlite3; print(sqlite3.sqlite_version)"]).output().unwrap();
     assert_eq!(record["versions"]["sqlite3"], String::from_utf8_lossy(&version.stdout).trim());
 }
 
@@ -94,7 +95,13 @@ fn a_batch_job_is_named_in_each_systems_words() {
             true,
         ),
         (
-            &[("PBS_JOBID", "77.server"), ("PBS_NUM_NODES", "2"), ("PBS_QUEUE", "workq"), ("PBS_ACCOUNT", "a"), ("PBS_NODENUM", "0")],
+            &[
+                ("PBS_JOBID", "77.server"),
+                ("PBS_NUM_NODES", "2"),
+                ("PBS_QUEUE", "workq"),
+                ("PBS_ACCOUNT", "a"),
+                ("PBS_NODENUM", "0"),
+            ],
             "77.server",
             2,
             "workq",
@@ -150,7 +157,10 @@ fn partitions_compute_nodes_and_staff_are_what_the_site_says() {
     ));
     let outcome = run(&site, &[("PART", "gpu_long"), ("MY_TASK", "1")], &["-c", "pass"]);
     let record = outcome.record();
-    assert_eq!((&record["subsystem"], &record["is_compute"], &record["is_staff"]), (&json!("gpu"), &json!(true), &json!(true)));
+    assert_eq!(
+        (&record["subsystem"], &record["is_compute"], &record["is_staff"]),
+        (&json!("gpu"), &json!(true), &json!(true))
+    );
     let outcome = run(&site, &[("PART", "cpu")], &["-c", "pass"]);
     assert_eq!(outcome.record()["subsystem"], "rest");
     assert_eq!(outcome.record()["is_compute"], false);

@@ -46,7 +46,15 @@ fn bytes_that_are_not_utf_8_arrive_replaced() {
 #[test]
 fn a_hundred_kilobyte_variable_at_every_turn_is_survived() {
     let long = "y".repeat(100_000);
-    let names = ["SLURM_JOB_ID", "SLURMD_NODENAME", "SLURM_JOB_USER", "SLURM_JOB_UID", "PBS_JOBID", "LSB_MCPU_HOSTS", "container"];
+    let names = [
+        "SLURM_JOB_ID",
+        "SLURMD_NODENAME",
+        "SLURM_JOB_USER",
+        "SLURM_JOB_UID",
+        "PBS_JOBID",
+        "LSB_MCPU_HOSTS",
+        "container",
+    ];
     let variables: Vec<(&str, &str)> = names.iter().map(|name| (*name, long.as_str())).collect();
     run(SITE, &variables, &["-c", "pass"]).record();
 }
@@ -78,7 +86,8 @@ K = Meta('K', (), {})
 t = Trap()
 def __getattr__(name): print('module', name); raise RuntimeError(name)
 del __file__, Meta
-" .replace("del __file__, Meta\n", "del Meta\n");
+"
+    .replace("del __file__, Meta\n", "del Meta\n");
     let outcome = run(SITE, &[], &["-c", &code]);
     let record = outcome.record();
     assert_eq!(String::from_utf8_lossy(&outcome.output.stdout), "");

@@ -78,13 +78,17 @@ fn a_fifo_without_a_reader_and_a_symbolic_link_are_left_alone() {
 #[test]
 fn reports_spread_over_the_servers_and_leave_the_random_state_alone() {
     let sockets: Vec<UdpSocket> = (0..3).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-    let servers: Vec<String> = sockets.iter().map(|socket| format!("\"udp://{}\"", socket.local_addr().unwrap())).collect();
+    let servers: Vec<String> =
+        sockets.iter().map(|socket| format!("\"udp://{}\"", socket.local_addr().unwrap())).collect();
     let site = to(&servers.join(", "));
     let code = "import random, atexit\nrandom.seed(1)\natexit.register(lambda: print(random.random()))";
     let mut printed = Vec::new();
     let outcome = under(&site, PACKAGES, |library| {
         let mut command = bare("sh");
-        command.arg("-c").arg(format!("for i in $(seq 45); do {} -S -c '{code}'; done", python())).env("LD_PRELOAD", library);
+        command
+            .arg("-c")
+            .arg(format!("for i in $(seq 45); do {} -S -c '{code}'; done", python()))
+            .env("LD_PRELOAD", library);
         command
     });
     printed.extend(String::from_utf8(outcome.output.stdout).unwrap().lines().map(str::to_owned));

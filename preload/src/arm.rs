@@ -4,22 +4,10 @@ use crate::early;
 use crate::environment::Environment;
 use crate::job::Claims;
 use crate::memory::{self, Notes};
-use crate::python::{Api, MethodDef, Python, Raw};
+use crate::python::{MethodDef, Place, Python, Raw};
 use crate::report;
 use crate::sys;
 use core::ffi::CStr;
-
-/// What becomes of this process. Decided once, when its first interpreter starts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Fate {
-    /// Not asked yet.
-    Undecided = 0,
-    /// The policy says nothing about it: it runs as if we were not there.
-    Silent = 1,
-    /// It is reported.
-    Reported = 2,
-}
 
 /// A `PyCFunction` (Include/methodobject.h).
 type Callback = unsafe extern "C" fn(Raw, Raw) -> Raw;
@@ -34,14 +22,11 @@ const NO_ARGUMENTS: core::ffi::c_int = 4;
 pub unsafe fn arm() -> Option<()> {
     let mut state = memory::take()?;
     let notes = &mut state.notes;
-    if notes.fate == Fate::Undecided {
-        notes.fate = decide(notes).unwrap_or(Fate::Silent);
-    }
-    if notes.fate == Fate::Silent {
-        return None;
+    if notes.claims.is_none() {
+        prepare(notes)?;
     }
     let api = notes.python?;
-    let main = is_main_interpreter(&api);
+    let main = api.here() != Place::Other;
     if main && notes.armed {
         return None;
     }
@@ -63,31 +48,25 @@ pub unsafe fn arm() -> Option<()> {
     hooked
 }
 
-/// Whether the interpreter of this thread is the main one: then there is no other yet.
-pub fn is_main_interpreter(api: &Api) -> bool {
-    // SAFETY: reads a list that the runtime keeps under a lock of its own; callable while one is being made.
-    let first = unsafe { (api.interpreter_head)() };
-    // SAFETY: as above, with a member of that list.
-    first.is_null() || unsafe { (api.interpreter_next)(first) }.is_null()
-}
-
-fn decide(notes: &mut Notes) -> Option<Fate> {
-    let policy = memory::policy()?;
-    let environment = Environment::of_process()?;
+/// Whether the policy speaks of this process: there is a whole one, nobody opted out, and of a parallel program it
+/// is rank 0. Asked at both doors before anything is touched.
+pub fn is_wanted() -> bool {
+    let (Some(policy), Some(environment)) = (memory::policy(), Environment::of_process()) else { return false };
     let opted_out = environment.first_of(policy.opt_out().iter()).is_some();
     let nonzero = |value: &[u8]| value.iter().any(|digit| *digit != b'0') && value.iter().all(u8::is_ascii_digit);
     let other_rank = policy.ranks().iter().filter_map(|name| environment.get(name)).any(nonzero);
-    if opted_out || other_rank {
-        return Some(Fate::Silent);
-    }
+    !opted_out && !other_rank
+}
+
+/// What is learnt when the first interpreter starts.
+fn prepare(notes: &mut Notes) -> Option<()> {
     if notes.python.is_none() {
         notes.python = early::python();
     }
-    notes.python?;
-    notes.claims = Some(Claims::read(policy, environment));
+    notes.claims = Some(Claims::read(memory::policy()?, Environment::of_process()?));
     notes.pid = sys::pid();
     notes.seccomp = sys::seccomp_mode();
-    Some(Fate::Reported)
+    Some(())
 }
 
 /// Registers `method` with `atexit`, before anyone else: callbacks run last in, first out, so it will be the last.

@@ -52,14 +52,15 @@ impl Runtime {
 
     /// What the root file system says: the files that Podman and Docker leave in it, and Sarus's bundle as the
     /// origin of the root mount.
-    pub fn from_root(space: &mut [u8]) -> Option<Self> {
+    pub fn from_root() -> Option<Self> {
+        let mut space = [0; 2048];
         if sys::exists(c"/run/.containerenv") {
             return Some(Runtime::Podman);
         }
         if sys::exists(c"/.dockerenv") {
             return Some(Runtime::Docker);
         }
-        let mounts = sys::read_file(c"/proc/self/mountinfo", space)?;
+        let mounts = sys::read_file(c"/proc/self/mountinfo", &mut space)?;
         let root =
             mounts.split(|byte| *byte == b'\n').find(|line| line.split(|byte| *byte == b' ').nth(4) == Some(b"/"))?;
         let bundle = b"/OCIBundleDir/";

@@ -8,7 +8,7 @@
 use crate::arm;
 use crate::memory;
 use crate::objects;
-use crate::python::Api;
+use crate::python::{Api, Place};
 use core::ffi::{CStr, c_char, c_void};
 
 /// `PyInit_posix` and its like; in 2.7 it returns nothing, and what we pass on is not looked at.
@@ -34,6 +34,9 @@ pub struct Inittab {
 /// Stands at the door if the program, or a library it needs, is a CPython.
 pub fn open() -> Option<()> {
     let variable = objects::inittab()?;
+    if !arm::is_wanted() {
+        return None;
+    }
     memory::unlock()?;
     wrap(variable)
 }
@@ -128,7 +131,16 @@ unsafe extern "C" fn first_init() -> *mut c_void {
     let Some(original) = memory::original() else { return core::ptr::null_mut() };
     // SAFETY: what the table held, called as the interpreter would have called it.
     let module = unsafe { original() };
-    // SAFETY: an interpreter that initialises a module holds the GIL.
-    let _ = unsafe { arm::arm() };
+    let _ = arrive(module);
     module
+}
+
+/// An interpreter is starting, and the GIL is held: it initialises a module.
+fn arrive(module: *mut c_void) -> Option<()> {
+    let api = memory::take()?.notes.python.or_else(python)?;
+    if api.here() == Place::MainAmongOthers {
+        return memory::take()?.slots.add_to(&api, module);
+    }
+    // SAFETY: the GIL is held.
+    unsafe { arm::arm() }
 }

@@ -42,7 +42,7 @@ pub struct Claims {
     pub subsystem: Short,
     /// Whether a real task of a job.
     pub is_compute: bool,
-    /// The container runtime, as far as variables tell.
+    /// The container runtime.
     pub container: Option<container::Runtime>,
     /// The batch job.
     pub job_id: Short,
@@ -63,7 +63,7 @@ impl Claims {
     pub fn read(policy: Policy, environment: Environment) -> Self {
         let first = |names: Texts| Short::of(environment.first_of(names.iter()).unwrap_or_default());
         let variable = |name: &[u8]| environment.get(name).unwrap_or_default();
-        let container = container::Runtime::from_environment(environment);
+        let container = container::Runtime::from_environment(environment).or_else(container::Runtime::from_root);
         let mut space = [0; 65];
         let own = sys::node_name(&mut space).unwrap_or_default();
         // A container may have a name of its own; the node's is then what Slurm says.

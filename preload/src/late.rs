@@ -10,7 +10,7 @@ use crate::arm;
 use crate::early;
 use crate::memory;
 use crate::objects;
-use crate::python::{Api, Python};
+use crate::python::{Api, Place, Python, Raw};
 use core::ffi::{c_char, c_int, c_void};
 
 /// `_CS_GNU_LIBPTHREAD_VERSION`, the same in glibc and musl (bits/confname.h, unistd.h).
@@ -44,7 +44,7 @@ unsafe extern "C" fn confstr_from(name: c_int, buffer: *mut c_char, size: usize,
 fn notice(caller: usize) -> Option<()> {
     let object = objects::find(|object| object.contains(caller).then_some(object))?;
     let api = Api::of(object)?;
-    if !arm::is_main_interpreter(&api) {
+    if api.here() != Place::Main || !arm::is_wanted() {
         return None;
     }
     let early = api.inittab.is_some_and(early::is_wrapped);
@@ -80,16 +80,22 @@ unsafe extern "C" fn called_back(_: *mut c_void) -> c_int {
     state.notes.tries = state.notes.tries.saturating_add(1);
     drop(state);
     // SAFETY: pending calls run with the GIL held.
-    let ready = unsafe {
-        Python::with(&api, |python| {
-            let posix = python.key(c"posix")?;
-            python.modules()?.get(&posix).map(drop)
-        })
-    };
-    match ready {
-        // SAFETY: as above.
-        Some(()) => drop(unsafe { arm::arm() }),
-        None => ask_again(&api),
+    let posix = unsafe { Python::with(&api, posix_definition) };
+    if posix.is_none() {
+        ask_again(&api);
+        return 0;
+    }
+    // SAFETY: as above.
+    let _ = unsafe { arm::arm() };
+    // From 3.12 on, this Python took its copy of the table before we could stand at its early door.
+    if let (Some(_), Some(definition), Some(mut state)) = (api.own_gil, posix.flatten(), memory::take()) {
+        let _ = state.slots.add_to(&api, definition);
     }
     0
+}
+
+/// What `posix` was made from, once it is imported.
+fn posix_definition(python: Python) -> Option<Option<Raw>> {
+    let posix = python.modules()?.get(&python.key(c"posix")?)?;
+    Some(posix.module_definition())
 }

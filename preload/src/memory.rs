@@ -4,11 +4,11 @@
 //!
 //! Access is by try-lock: who finds the state taken goes away. Nothing here ever waits.
 
-use crate::arm::Fate;
 use crate::early::{Init, Inittab};
 use crate::job::Claims;
 use crate::process::Process;
 use crate::python::{Api, MethodDef, Raw};
+use crate::slots::Slots;
 use crate::sys;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
@@ -84,6 +84,8 @@ pub struct State {
     pub notes: Notes,
     /// The early door. Zero until it is used, as is all that follows.
     pub inittab: Inittab,
+    /// The slots of the module it wraps.
+    pub slots: Slots,
     /// What was found by interpreters that are gone, and by this one.
     pub found: [u8; Inspector::SPACE],
     /// Their versions: check number (two bytes), then the text.
@@ -94,8 +96,6 @@ pub struct State {
 
 /// What is remembered of the process and its Python.
 pub struct Notes {
-    /// Whether this process is to be reported.
-    pub fate: Fate,
     /// The API of the Python that was found.
     pub python: Option<Api>,
     /// Whether the main interpreter that runs now will call us.
@@ -120,7 +120,6 @@ pub struct Notes {
 
 impl Notes {
     const NOTHING: Self = Notes {
-        fate: Fate::Undecided,
         python: None,
         armed: false,
         methods: [MethodDef::NOTHING; 2],

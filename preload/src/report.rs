@@ -165,7 +165,6 @@ fn report(python: Python, state: &mut State, policy: Policy, space: &mut [u8]) -
 
     let claims = notes.claims.as_ref()?;
     let times = process.times();
-    let container = claims.container.or_else(|| Runtime::from_root(space));
     let is_staff = user::is_staff(policy, space);
     let uid = user::uid(space);
     let username = user::name(uid, claims, space);
@@ -185,8 +184,8 @@ fn report(python: Python, state: &mut State, policy: Policy, space: &mut [u8]) -
         prefix: paths.prefix.get(),
         python: python.api().version(),
         is_compute: claims.is_compute,
-        is_shifter: container == Some(Runtime::Shifter),
-        container: container.map_or(b"", Runtime::name),
+        is_shifter: claims.container == Some(Runtime::Shifter),
+        container: claims.container.map_or(b"", Runtime::name),
         is_staff,
         job_id: claims.job_id.get(),
         num_nodes: claims.num_nodes,
@@ -213,7 +212,8 @@ fn report(python: Python, state: &mut State, policy: Policy, space: &mut [u8]) -
             direct: found.direct,
             library: found.mapped,
         });
-        let all = others.iter().filter(|_| list.all).map(|name| Finding { name, ..Finding::default() });
+        let unlisted = |name: &&[u8]| list.all && !inspector.found(list).any(|found| found.check.name == *name);
+        let all = others.iter().filter(unlisted).map(|name| Finding { name, ..Finding::default() });
         let findings = listed.chain(all);
         if !list.empty && findings.clone().next().is_none() {
             continue;

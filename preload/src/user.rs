@@ -12,17 +12,20 @@ pub fn uid(space: &mut [u8]) -> u32 {
     outside(sys::uid(), c"/proc/self/uid_map", space)
 }
 
-/// `id` as the parent of this user namespace knows it: user_namespaces(7), "uid_map", lines of inside, outside, count.
+/// `id` as the parent of this user namespace knows it.
 fn outside(id: u32, map: &CStr, space: &mut [u8]) -> u32 {
-    let Some(map) = sys::read_file(map, space) else { return id };
+    sys::read_file(map, space).map_or(id, |map| translated(id, map))
+}
+
+/// `id` through the lines of a map, each inside, outside, count: user_namespaces(7), "uid_map".
+fn translated(id: u32, map: &[u8]) -> u32 {
     let lines = map.split(|byte| *byte == b'\n');
-    lines
-        .filter_map(numbers)
-        .find_map(|[inside, outside, count]| {
-            let distance = id.checked_sub(inside)?;
-            if distance < count { outside.checked_add(distance) } else { None }
-        })
-        .unwrap_or(id)
+    let mut ranges = lines.filter_map(numbers);
+    let outside = ranges.find_map(|[inside, outside, count]| {
+        let distance = id.checked_sub(inside)?;
+        if distance < count { outside.checked_add(distance) } else { None }
+    });
+    outside.unwrap_or(id)
 }
 
 fn numbers(line: &[u8]) -> Option<[u32; 3]> {
@@ -30,15 +33,15 @@ fn numbers(line: &[u8]) -> Option<[u32; 3]> {
     Some([decimal(words.next()?)?, decimal(words.next()?)?, decimal(words.next()?)?])
 }
 
-/// Whether the user is in one of the staff's groups.
+/// Whether the user is in one of the staff's groups. Groups that a user namespace does not map count as nobody's.
 pub fn is_staff(policy: Policy, space: &mut [u8]) -> bool {
     if policy.staff().next().is_none() {
         return false;
     }
     let mut groups = [0; 256];
-    let primary = outside(sys::gid(), c"/proc/self/gid_map", space);
-    let others = sys::groups(&mut groups);
-    policy.staff().any(|staff| staff == primary || others.contains(&staff))
+    let map = sys::read_file(c"/proc/self/gid_map", space).unwrap_or_default();
+    let own = sys::groups(&mut groups).iter().copied().chain([sys::gid()]);
+    own.map(|group| translated(group, map)).any(|group| policy.staff().any(|staff| staff == group))
 }
 
 /// The login name of `uid`: from /etc/passwd, else from Slurm if that speaks of the same number; else empty, for
@@ -84,5 +87,7 @@ mod tests {
         assert_eq!(numbers(b"         0       1000          1"), Some([0, 1000, 1]));
         assert_eq!(numbers(b"         0          0 4294967295"), Some([0, 0, u32::MAX]));
         assert_eq!(numbers(b"garbage"), None);
+        let map = b"         0       1000          1\n         1     100000      65536\n";
+        assert_eq!([0, 1, 7, 70_000].map(|id| translated(id, map)), [1000, 100_000, 100_006, 70_000]);
     }
 }

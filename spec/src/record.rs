@@ -107,11 +107,19 @@ fields! {
 }
 
 impl Field {
-    /// Fields without which a record cannot be told from another, joined or read.
+    /// Fields without which a record cannot be told from another, joined, read or weighted.
     pub const fn is_essential(self) -> bool {
         matches!(
             self,
-            Field::Schema | Field::Id | Field::Seq | Field::Part | Field::Parts | Field::List | Field::Packages
+            Field::Schema
+                | Field::Id
+                | Field::Seq
+                | Field::Part
+                | Field::Parts
+                | Field::List
+                | Field::Packages
+                | Field::Rate
+                | Field::Weight
         )
     }
 
@@ -342,16 +350,6 @@ impl Record<'_> {
         object.time(Field::Start, self.start);
         object.seconds(Field::Elapsed, self.elapsed);
         object.text(Field::Exit, self.exit, caps.short);
-        if !self.rate.is_empty() {
-            object.key(Field::Rate);
-            object.out.raw(self.rate);
-        }
-        if !self.canary.is_empty() {
-            object.text(Field::Canary, self.canary, caps.short);
-        }
-        if let Some(parent) = self.parent {
-            object.identity(Field::Parent, parent);
-        }
         object.names(Field::Packages, findings.clone());
         let versioned = findings.clone().filter(|finding| !finding.version.is_empty());
         if !object.hides(Field::Versions) && versioned.clone().next().is_some() {
@@ -365,6 +363,16 @@ impl Record<'_> {
             if !object.hides(field) && names.clone().next().is_some() {
                 object.names(field, names);
             }
+        }
+        if !self.rate.is_empty() {
+            object.key(Field::Rate);
+            object.out.raw(self.rate);
+        }
+        if !self.canary.is_empty() && !object.hides(Field::Canary) {
+            object.text(Field::Canary, self.canary, caps.short);
+        }
+        if let Some(parent) = self.parent.filter(|_| !object.hides(Field::Parent)) {
+            object.identity(Field::Parent, parent);
         }
         object.out.raw(b"}");
     }

@@ -27,7 +27,7 @@ fn reasons(
     for (name, _) in model.opt_out.iter().filter_map(set) {
         reasons.push(format!("{name} is set: the user opted out"));
     }
-    for (name, value) in model.ranks.iter().filter_map(set).filter(|(_, value)| !value.trim_matches('0').is_empty()) {
+    for (name, value) in model.ranks.iter().filter_map(set).filter(|(_, value)| is_nonzero(value)) {
         reasons.push(format!("{name} is {value}: of a parallel program, rank 0 alone reports"));
     }
     reasons.extend(of_the_program(program));
@@ -68,6 +68,11 @@ fn of_the_program(program: &Program) -> Option<String> {
         }
         Nature::Dynamic { python: true } => None,
     }
+}
+
+/// As the library decides it: what is no number is no rank.
+fn is_nonzero(rank: &str) -> bool {
+    rank.bytes().all(|byte| byte.is_ascii_digit()) && rank.bytes().any(|byte| byte != b'0')
 }
 
 #[cfg(test)]

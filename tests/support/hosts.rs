@@ -64,6 +64,11 @@ pub fn all() -> Vec<Host> {
     file.host
 }
 
+/// Whether what is missing is a failure: `.ci/run` says so.
+pub fn are_required() -> bool {
+    std::env::var_os("CUSTOMS_REQUIRE_HOSTS").is_some_and(|value| value == "1")
+}
+
 /// Every row that has `word` in its arguments, is on this machine, and reports what it should.
 pub fn with_argument(word: &str) -> Vec<Program> {
     let rows = all().into_iter().filter(|host| host.argv.iter().any(|argument| argument.contains(word)));
@@ -95,9 +100,9 @@ impl Host {
         !self.lacks.iter().any(|lacking| lacking == module)
     }
 
-    /// Whether its absence is a failure: `.ci/run` says so.
+    /// Whether its absence is a failure.
     pub fn is_required(&self) -> bool {
-        !self.optional && std::env::var_os("CUSTOMS_REQUIRE_HOSTS").is_some_and(|value| value == "1")
+        !self.optional && are_required()
     }
 
     /// The program on this machine, or why it is not here.

@@ -118,6 +118,12 @@ api! {
         dict_get_ref = c"PyDict_GetItemRef": unsafe extern "C" fn(Raw, Raw, *mut Raw) -> c_int;
         /// Since 3.12 (not in the stable ABI): a new reference.
         type_get_dict = c"PyType_GetDict": unsafe extern "C" fn(Raw) -> Raw;
+        /// Since 3.9.
+        interpreter_get = c"PyInterpreterState_Get": unsafe extern "C" fn() -> *mut c_void;
+        /// Since 3.0: borrowed, null for what has none.
+        module_get_def = c"PyModule_GetDef": unsafe extern "C" fn(Raw) -> Raw;
+        /// Since 3.5.
+        module_def_type = c"PyModuleDef_Type": Raw;
         /// Since 3.3: an instance's `__dict__`, a new reference.
         instance_dict = c"PyObject_GenericGetDict": unsafe extern "C" fn(Raw, *mut c_void) -> Raw;
         /// 2.5 and later: borrowed, with an error for what is no list.
@@ -152,4 +158,38 @@ impl Api {
         let text = unsafe { CStr::from_ptr(text) }.to_bytes();
         text.split(|byte| *byte == b' ').next().unwrap_or_default()
     }
+
+    /// Whose interpreter this thread is in. The GIL must be held.
+    pub fn here(&self) -> Place {
+        // SAFETY: the head of a list that changes only under a lock of the runtime's.
+        let mut interpreter = unsafe { (self.interpreter_head)() };
+        let mut alone = true;
+        let main = loop {
+            // SAFETY: a member of that list, or null while there is none.
+            let next =
+                if interpreter.is_null() { interpreter } else { unsafe { (self.interpreter_next)(interpreter) } };
+            if next.is_null() {
+                break interpreter;
+            }
+            alone = false;
+            interpreter = next;
+        };
+        match self.interpreter_get {
+            _ if alone => Place::Main,
+            // SAFETY: the caller holds the GIL, so there is a thread state.
+            Some(get) if unsafe { get() } == main => Place::MainAmongOthers,
+            _ => Place::Other,
+        }
+    }
+}
+
+/// Where a thread is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the main interpreter, the only one.
+    Main,
+    /// In the main interpreter, and there are others.
+    MainAmongOthers,
+    /// In another.
+    Other,
 }

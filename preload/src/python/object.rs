@@ -257,6 +257,14 @@ impl<'a> Object<'a> {
         self.python().borrowed(unsafe { (self.api.module_get_dict)(self.raw) }).and_then(Object::as_dict)
     }
 
+    /// The definition it was made from, if it is a module of C's.
+    pub fn module_definition(self) -> Option<Raw> {
+        let get = self.api.module_get_def.filter(|_| self.is_a(self.api.module_type))?;
+        // SAFETY: a module; the definition is borrowed, and static in CPython's own modules.
+        let definition = unsafe { get(self.raw) };
+        (!definition.is_null()).then_some(definition)
+    }
+
     /// Calls `see` with the name of the module that it is or says it comes from, if it is a module, a function, a
     /// built-in function or a class. `keys` are `__name__` and `__module__`.
     pub fn origin(self, keys: (&Owned<'a>, &Owned<'a>), mut see: impl FnMut(&[u8])) {

@@ -1,0 +1,67 @@
+//! Sub-interpreters from 3.13 on. There CPython runs a built-in module's initialiser in the main interpreter, also
+//! when a sub-interpreter imports it (`import_run_extension` in Python/import.c, `switch_to_main_interpreter`);
+//! only the module's exec slots (PEP 489) run where the import was. So `posix` gets one slot more, ours.
+
+use crate::arm;
+use crate::python::{Api, Raw};
+use core::ffi::{c_int, c_void};
+
+/// `PyModuleDef_Slot` (Include/moduleobject.h).
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Slot {
+    kind: c_int,
+    value: *const c_void,
+}
+
+/// `Py_mod_exec`.
+const EXEC: c_int = 2;
+/// `posix` has three.
+const ROOM: usize = 16;
+/// Words from `ob_type` to `m_slots` in a `PyModuleDef`: measured on 3.6 to 3.13 and 3.13t.
+const M_SLOTS: usize = 8;
+
+/// Our copy of a definition's slots.
+#[repr(C)]
+pub struct Slots([Slot; ROOM]);
+
+impl Slots {
+    /// Adds our slot to `definition`, which an initialiser has returned.
+    pub fn add_to(&mut self, api: &Api, definition: Raw) -> Option<()> {
+        let words = definition.wrapping_byte_add(api.type_offset).cast::<Raw>();
+        // SAFETY: what an initialiser returned and is not null is an object.
+        if definition.is_null() || unsafe { words.read() } != api.module_def_type? {
+            return None;
+        }
+        let place = words.wrapping_add(M_SLOTS);
+        // SAFETY: a `PyModuleDef`, in which the slots lie there.
+        let slots = unsafe { place.read() }.cast::<Slot>();
+        let ours = self.0.as_mut_ptr();
+        if slots.is_null() || slots == ours {
+            return None;
+        }
+        let mut end = None;
+        for (index, room) in self.0.iter_mut().enumerate() {
+            // SAFETY: the slots end with one of kind 0, after which we do not read.
+            *room = unsafe { slots.wrapping_add(index).read() };
+            if room.kind == 0 {
+                end = Some(index);
+                break;
+            }
+        }
+        let end = end?;
+        *self.0.get_mut(end.checked_add(1)?)? = Slot { kind: 0, value: core::ptr::null() };
+        *self.0.get_mut(end)? = Slot { kind: EXEC, value: exec as *const c_void };
+        // SAFETY: a static, writable definition of CPython's own; the GIL of its interpreter is held, and the copy,
+        // which begins with the same slots, lives as long as the process.
+        unsafe { place.write(ours.cast()) };
+        Some(())
+    }
+}
+
+/// Runs last of the module's slots, in the interpreter that imports it.
+unsafe extern "C" fn exec(_: Raw) -> c_int {
+    // SAFETY: an interpreter that executes a module holds its GIL.
+    let _ = unsafe { arm::arm() };
+    0
+}
