@@ -1,6 +1,6 @@
 //! Every field of the record has the value that the process, its job and its node give it.
 
-use super::support::trial::{PACKAGES, SITE, bare, python, run, under};
+use crate::support::trial::{PACKAGES, SITE, bare, python, run, under};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::process::CommandExt;

@@ -1,6 +1,6 @@
 //! What a user can put into an environment, a path or a module cannot break the frame, the process or the collector.
 
-use super::support::trial::{PACKAGES, SITE, bare, python, run, under};
+use crate::support::trial::{PACKAGES, SITE, bare, python, run, under};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 fn library() -> Library {
     Library::compile(&site("127.0.0.1:9".parse().unwrap()), "[[package]]\nname = \"numpy\"\n")
@@ -110,14 +110,8 @@ fn assert_same_calls(command: &[&str]) {
     assert!(expected == calls, "{command:?} calls without the library\n{expected}\nand under it\n{calls}");
 }
 
-/// Whether strace is here. Where `.ci/run` asks for all hosts, it must be.
 fn can_trace() -> bool {
-    let here = bare("strace").arg("-V").stdout(Stdio::null()).status().is_ok();
-    if !here {
-        println!("not here: strace (tests/hosts/install tools)");
-        assert!(!hosts::are_required(), "strace is missing");
-    }
-    here
+    hosts::is_here("/usr/bin/strace", "tools")
 }
 
 #[test]

@@ -12,3 +12,15 @@ mod contract;
 mod matrix;
 // Every other program does not notice.
 mod silence;
+// Every field of a record has the value that the process and its job give it.
+mod fields;
+// Records go where they are meant to, and nobody waits for them.
+mod transports;
+// What a user can put into a process breaks nothing.
+mod hostile;
+// No program runs differently for it.
+mod harm;
+// Real receivers and a real batch system take and give what they should.
+mod receivers;
+// Real packages are reported as they are.
+mod wheels;

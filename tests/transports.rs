@@ -1,6 +1,6 @@
 //! Every way out: where records go, and what happens when nobody is there.
 
-use super::support::trial::{PACKAGES, SITE, bare, python, run, under};
+use crate::support::trial::{PACKAGES, SITE, bare, python, run, under};
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};

@@ -66,12 +66,12 @@ pub fn all() -> Vec<Host> {
 
 /// Whether what is missing is a failure: `.ci/run` says so.
 pub fn are_required() -> bool {
-    std::env::var_os("CUSTOMS_REQUIRE_HOSTS").is_some_and(|value| value == "1")
+    variable("CUSTOMS_REQUIRE_HOSTS").is_some_and(|value| value == "1")
 }
 
-/// Every row that has `word` in its arguments, is on this machine, and reports what it should.
+/// Every row that has an argument that ends in `word`, is on this machine, and reports what it should.
 pub fn with_argument(word: &str) -> Vec<Program> {
-    let rows = all().into_iter().filter(|host| host.argv.iter().any(|argument| argument.contains(word)));
+    let rows = all().into_iter().filter(|host| host.argv.iter().any(|argument| argument.ends_with(word)));
     rows.filter(|host| host.misses.is_none())
         .filter_map(|host| match host.find() {
             Ok(program) => Some(program),
@@ -122,18 +122,35 @@ impl Host {
     }
 }
 
+fn home() -> String {
+    std::env::var("HOME").unwrap_or_default()
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Where `tests/hosts/install` puts what it makes.
+pub fn cache() -> PathBuf {
+    let own = || variable("XDG_CACHE_HOME").unwrap_or_else(|| home() + "/.cache") + "/customs";
+    variable("CUSTOMS_CACHE").unwrap_or_else(own).into()
+}
+
+/// Whether a file that `recipe` brings is on this machine. Says so where it is not, and fails where it must be.
+pub fn is_here(path: &str, recipe: &str) -> bool {
+    let here = Path::new(path).exists();
+    if !here {
+        println!("not here: no {path} (tests/hosts/install {recipe})");
+        assert!(!are_required(), "{path} is missing");
+    }
+    here
+}
+
 /// `text` with `{cache}` and `{pyenv}` filled in and a `*` resolved; the pattern where nothing matches it.
 fn expand(text: &str) -> Result<String, String> {
-    let home = || std::env::var("HOME").unwrap_or_default();
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let cache = || {
-        variable("CUSTOMS_CACHE").unwrap_or_else(|| {
-            variable("XDG_CACHE_HOME").unwrap_or_else(|| home() + "/.cache") + "/customs" // as in tests/hosts/install
-        })
-    };
     let pyenv = || variable("PYENV_ROOT").unwrap_or_else(|| home() + "/.pyenv");
     let path = if let Some(rest) = text.strip_prefix("{cache}") {
-        cache() + rest
+        cache().display().to_string() + rest
     } else if let Some(rest) = text.strip_prefix("{pyenv}") {
         pyenv() + rest
     } else {
