@@ -61,7 +61,8 @@ fn findings(args: &Check, modules: &[String], compiled: &Compiled) -> Result<Str
 fn found<'p>(inspector: &Inspector<'p, '_>, list: List<'p>, modules: &[String]) -> BTreeSet<String> {
     let all = list.all.then(|| modules.iter().filter_map(|module| module.split('.').next()));
     let outside = all.into_iter().flatten().filter(|module| !stdlib::contains(module.as_bytes()));
-    let listed = inspector.found(list).map(|found| text(found.check.name));
+    let found = inspector.found(list);
+    let listed = found.iter().map(|found| text(found.check.name));
     listed.chain(outside.map(str::to_string)).collect()
 }
 

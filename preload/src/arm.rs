@@ -2,6 +2,7 @@
 
 use crate::early;
 use crate::environment::Environment;
+use crate::errno;
 use crate::job::Claims;
 use crate::memory::{self, Notes};
 use crate::python::{MethodDef, Place, Python, Raw};
@@ -64,6 +65,7 @@ fn prepare(notes: &mut Notes) -> Option<()> {
         notes.python = early::python();
     }
     notes.claims = Some(Claims::read(memory::policy()?, Environment::of_process()?));
+    notes.errno = errno::location();
     notes.pid = sys::pid();
     notes.seccomp = sys::seccomp_mode();
     Some(())

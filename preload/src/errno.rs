@@ -1,7 +1,17 @@
 //! `errno`, kept as it was found: rule 5.
 
 use crate::objects;
-use core::ffi::c_int;
+use core::ffi::{c_int, c_void};
+
+/// How a libc reaches `errno` of the calling thread: `int *__errno_location(void)` in glibc and musl.
+pub type Location = unsafe extern "C" fn() -> *mut c_int;
+
+/// Finds it; done when an interpreter starts, because looking symbols up takes the loader's lock.
+pub fn location() -> Option<Location> {
+    let address = objects::symbol(c"__errno_location")?;
+    // SAFETY: of this type in both.
+    Some(unsafe { core::mem::transmute::<*const c_void, Location>(address) })
+}
 
 /// Puts `errno` back when dropped.
 pub struct Errno {
@@ -10,16 +20,10 @@ pub struct Errno {
 }
 
 impl Errno {
-    /// Remembers `errno` of this thread. `__errno_location` is how glibc and musl reach it (errno.h).
-    pub fn keep() -> Self {
-        let place = objects::symbol(c"__errno_location").map(|address| {
-            // SAFETY: `int *__errno_location(void)` in both.
-            let location = unsafe {
-                core::mem::transmute::<*const core::ffi::c_void, unsafe extern "C" fn() -> *mut c_int>(address)
-            };
-            // SAFETY: callable in any thread at any time.
-            unsafe { location() }
-        });
+    /// Remembers `errno` of this thread.
+    pub fn keep(location: Option<Location>) -> Self {
+        // SAFETY: callable in any thread at any time.
+        let place = location.map(|location| unsafe { location() });
         // SAFETY: this thread's own `errno`.
         let value = place.map_or(0, |place| unsafe { place.read() });
         Errno { place, value }

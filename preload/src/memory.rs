@@ -5,6 +5,7 @@
 //! Access is by try-lock: who finds the state taken goes away. Nothing here ever waits.
 
 use crate::early::{Init, Inittab};
+use crate::errno::Location;
 use crate::job::Claims;
 use crate::process::Process;
 use crate::python::{Api, MethodDef, Raw};
@@ -104,6 +105,8 @@ pub struct Notes {
     pub methods: [MethodDef; 2],
     /// What the environment said at the start.
     pub claims: Option<Claims>,
+    /// How to reach `errno`.
+    pub errno: Option<Location>,
     /// Process that was armed: a forked child has another number and stays silent.
     pub pid: u32,
     /// Seccomp mode at the start.
@@ -124,6 +127,7 @@ impl Notes {
         armed: false,
         methods: [MethodDef::NOTHING; 2],
         claims: None,
+        errno: None,
         pid: 0,
         seccomp: None,
         process: None,
@@ -180,8 +184,10 @@ pub fn unlock() -> Option<()> {
         if access.compare_exchange(LOCKED, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             // SAFETY: mapped as long as the library is.
             let state = unsafe { &customs_state.state }.get();
+            // SAFETY: a place inside of it.
+            let notes = unsafe { &raw mut (*state).notes };
             // SAFETY: nobody else gets here, and nobody can take the state before it is free.
-            unsafe { (&raw mut (*state).notes).write(Notes::NOTHING) };
+            unsafe { notes.write(Notes::NOTHING) };
             access.store(FREE, Ordering::Release);
         }
     }

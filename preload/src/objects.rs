@@ -171,7 +171,7 @@ impl Object {
         let dynamic = self.headers().iter().find(|header| header.kind == libc::PT_DYNAMIC)?;
         let mut entry = self.base.wrapping_add(dynamic.address) as *const [usize; 2];
         let (mut symbols, mut names, mut hash, mut gnu_hash) = (None, None, None, None);
-        for _ in 0..dynamic.size / size_of::<[usize; 2]>() {
+        for _ in 0..dynamic.size.checked_div(size_of::<[usize; 2]>()).unwrap_or(0) {
             // SAFETY: inside PT_DYNAMIC, which is mapped readable as long as the object is.
             let [tag, value] = unsafe { entry.read() };
             // glibc has relocated these addresses in place, musl has not (nor has glibc for the vDSO).
@@ -231,10 +231,10 @@ impl Tables {
             return None;
         }
         let bloom = table.wrapping_add(4).cast::<u64>();
-        let word = wanted / u64::BITS & bloom_words.wrapping_sub(1);
+        let word = (wanted / u64::BITS) & bloom_words.wrapping_sub(1);
         // SAFETY: one of `bloom_words` 64-bit words, a power of two of them.
         let filter = unsafe { bloom.wrapping_add(word as usize).read_unaligned() };
-        let bits = 1_u64 << (wanted & 63) | 1_u64 << (wanted.wrapping_shr(shift) & 63);
+        let bits = (1_u64 << (wanted & 63)) | (1_u64 << (wanted.wrapping_shr(shift) & 63));
         if filter & bits != bits {
             return None;
         }

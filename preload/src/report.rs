@@ -20,7 +20,7 @@ use customs_spec::record::{Finding, Record};
 
 /// The `atexit` callback of the main interpreter.
 pub unsafe extern "C" fn at_exit(_: Raw, _: Raw) -> Raw {
-    called(|python, state, policy, space| report(python, state, policy, space))
+    called(report)
 }
 
 /// That of any other interpreter: what it found is kept for the report to come.
@@ -38,9 +38,9 @@ const SPACE: usize = 131_072;
 
 /// Runs `work` with the state and some space, and returns `None` to Python whatever comes of it.
 fn called(work: impl FnOnce(Python, &mut State, Policy, &mut [u8]) -> Option<()>) -> Raw {
-    let _errno = Errno::keep();
     let _ = (|| {
         let mut state = memory::take()?;
+        let _errno = Errno::keep(state.notes.errno);
         if !is_ours(&state.notes) {
             return None;
         }
@@ -206,13 +206,14 @@ fn report(python: Python, state: &mut State, policy: Policy, space: &mut [u8]) -
         msgid: policy.msgid(),
     };
     for list in policy.lists().filter(|list| is_sampled(policy, list, claims, id)) {
-        let listed = inspector.found(list).map(|found| Finding {
+        let found = inspector.found(list);
+        let listed = found.iter().map(|found| Finding {
             name: found.check.name,
             version: versions::of_check(versions, found.number).unwrap_or_default(),
             direct: found.direct,
             library: found.mapped,
         });
-        let unlisted = |name: &&[u8]| list.all && !inspector.found(list).any(|found| found.check.name == *name);
+        let unlisted = |name: &&[u8]| list.all && !found.iter().any(|found| found.check.name == *name);
         let all = others.iter().filter(unlisted).map(|name| Finding { name, ..Finding::default() });
         let findings = listed.chain(all);
         if !list.empty && findings.clone().next().is_none() {

@@ -84,6 +84,16 @@ impl Descriptor {
         if answer < 0 { Err(answer.unsigned_abs() as i32) } else { Ok(()) }
     }
 
+    /// ioctl(2)
+    ///
+    /// # Safety
+    /// `argument` must be what `request` reads and writes.
+    pub unsafe fn control(&self, request: usize, argument: *mut core::ffi::c_void) -> Result<(), i32> {
+        // SAFETY: the caller vouches for the argument.
+        let answer = unsafe { call(libc::SYS_ioctl, self.0, request, argument as usize, 0, 0, 0) };
+        if answer < 0 { Err(answer.unsigned_abs() as i32) } else { Ok(()) }
+    }
+
     /// Reads once into `buffer`; what was read.
     pub fn read<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b [u8]> {
         let (to, size) = (buffer.as_mut_ptr() as usize, buffer.len());

@@ -72,12 +72,7 @@ impl<'p, 's> Inspector<'p, 's> {
 
     /// Every check whose module was seen, whatever list it is of, with its number.
     pub fn loaded(&self) -> impl Iterator<Item = (u32, Check<'p>)> + use<'_, 'p, 's> {
-        (0_u32..)
-            .zip(self.loaded.iter())
-            .filter(|(_, byte)| **byte != 0)
-            .flat_map(|(byte, _)| (0..8).map(move |bit| byte << 3 | bit))
-            .filter(|number| contains(self.loaded, *number))
-            .filter_map(|number| Some((number, self.policy.check(number)?)))
+        members(self.loaded).filter_map(|number| Some((number, self.policy.check(number)?)))
     }
 
     /// A digest of all that was found.
@@ -86,20 +81,50 @@ impl<'p, 's> Inspector<'p, 's> {
     }
 
     /// What of `list` was found and is not excused by its `unless`.
-    pub fn found(&self, list: List<'p>) -> impl Iterator<Item = Found<'p>> + Clone + use<'_, 'p, 's> {
-        list.checks().filter_map(|number| {
-            let loaded = contains(self.loaded, number);
-            let mapped = contains(self.mapped, number);
-            if !loaded && !mapped {
-                return None;
+    pub fn found(&self, list: List<'p>) -> Findings<'p, '_> {
+        let mut set = [0; SET];
+        for number in list.checks() {
+            if (contains(self.loaded, number) || contains(self.mapped, number))
+                && let Some(check) = self.policy.check(number)
+                && !check.unless_main.any_matches(self.main)
+                && !check.unless_executable.any_matches(self.executable)
+            {
+                insert(&mut set, number);
             }
-            let check = self.policy.check(number)?;
-            let excused =
-                check.unless_main.any_matches(self.main) || check.unless_executable.any_matches(self.executable);
-            let direct = loaded && contains(self.direct, number);
-            (!excused).then_some(Found { number, check, mapped, direct })
+        }
+        Findings { policy: self.policy, set, loaded: self.loaded, mapped: self.mapped, direct: self.direct }
+    }
+}
+
+/// What of one list was found.
+pub struct Findings<'p, 's> {
+    policy: Policy<'p>,
+    set: [u8; SET],
+    loaded: &'s [u8],
+    mapped: &'s [u8],
+    direct: &'s [u8],
+}
+
+impl<'p> Findings<'p, '_> {
+    /// The checks that held, in the order of the policy.
+    pub fn iter(&self) -> impl Iterator<Item = Found<'p>> + Clone + use<'_, 'p> {
+        members(&self.set).filter_map(|number| {
+            Some(Found {
+                number,
+                check: self.policy.check(number)?,
+                mapped: contains(self.mapped, number),
+                direct: contains(self.loaded, number) && contains(self.direct, number),
+            })
         })
     }
+}
+
+/// The numbers in a set, lowest first.
+fn members(set: &[u8]) -> impl Iterator<Item = u32> + Clone + use<'_> {
+    (0_u32..)
+        .zip(set.iter())
+        .filter(|(_, byte)| **byte != 0)
+        .flat_map(|(index, byte)| (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| index << 3 | bit))
 }
 
 fn insert(set: &mut [u8], number: u32) {

@@ -101,12 +101,15 @@ fn daemon_threads_that_import_while_a_free_threaded_python_ends_crash_nothing() 
         }
         let argv =
             [&["timeout", "--signal=KILL", STANDS_STILL].map(str::to_string), &*program.with(&["daemons.py"])].concat();
-        for time in 1..=TIMES {
-            let output = program.run(&argv, "", &folder, Some("daemons"));
+        let ends: Vec<_> =
+            (1..=TIMES).map(|time| program.run(&argv, "", &folder, Some(&format!("end {time}")))).collect();
+        let records = receiver.close();
+        for (time, output) in (1..).zip(&ends) {
             let stands_still = output.status.signal() == Some(9);
             assert!(output.status.success() || stands_still, "end {time}: {output:?}");
             assert!(output.stderr.is_empty(), "end {time}: {output:?}");
+            let count = records.iter().filter(|record| record["job_id"] == format!("end {time}")).count();
+            assert_eq!(count, 1, "records of end {time}: {output:?}");
         }
-        assert_eq!(receiver.close().len(), TIMES);
     }
 }

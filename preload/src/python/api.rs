@@ -38,6 +38,7 @@ macro_rules! api {
 
         impl Api {
             /// The API that `object` defines. `None` when it is not a CPython, or one too odd to be touched.
+            #[allow(clippy::useless_transmute, reason = "what is only asked after stays a plain address")]
             pub fn of(object: objects::Object) -> Option<Self> {
                 let mut api = Api {
                     type_offset: 0,
@@ -165,9 +166,11 @@ impl Api {
         let mut interpreter = unsafe { (self.interpreter_head)() };
         let mut alone = true;
         let main = loop {
-            // SAFETY: a member of that list, or null while there is none.
-            let next =
-                if interpreter.is_null() { interpreter } else { unsafe { (self.interpreter_next)(interpreter) } };
+            if interpreter.is_null() {
+                break interpreter;
+            }
+            // SAFETY: a member of that list.
+            let next = unsafe { (self.interpreter_next)(interpreter) };
             if next.is_null() {
                 break interpreter;
             }

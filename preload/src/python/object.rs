@@ -225,7 +225,7 @@ impl<'a> Object<'a> {
     }
 
     /// Copies a path into `space`, also one that is not UTF-8 (PEP 383); what fits of it.
-    pub fn path<'s>(self, space: &'s mut [u8]) -> &'s [u8] {
+    pub fn path(self, space: &mut [u8]) -> &[u8] {
         if let Some(text) = self.text() {
             return copy(text, space);
         }

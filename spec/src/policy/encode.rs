@@ -185,7 +185,7 @@ fn libraries(checks: &[Check], out: &mut Output) -> Result<(), TooLarge> {
     let mut items = Vec::new();
     for (number, check) in checks.iter().enumerate() {
         for pattern in &check.libraries {
-            items.extend([out.text(pattern)?, number as u32]);
+            items.extend([out.text(pattern)?, number as u32, hint(pattern.as_bytes())]);
         }
     }
     out.items(Slot::Libraries, &items, words::LIBRARY)

@@ -68,7 +68,7 @@ enum Slot {
     Table,
     /// (text, checks)
     Entries,
-    /// (pattern, check)
+    /// (pattern, check, hint)
     Libraries,
     Count,
 }
@@ -81,7 +81,7 @@ mod words {
     pub const CHECK: usize = 8;
     pub const LIST: usize = 6;
     pub const ENTRY: usize = 2;
-    pub const LIBRARY: usize = 2;
+    pub const LIBRARY: usize = 3;
 }
 
 /// First word of a server.
@@ -90,6 +90,17 @@ mod kind {
     pub const UDP6: u32 = 6;
     pub const UNIX: u32 = 1;
     pub const FILE: u32 = 2;
+}
+
+/// Four letters of a library's name behind `lib`, by which nearly every pattern is ruled out without being tried:
+/// as a word, or 0 where they are fewer or hold a wildcard.
+fn hint(name: &[u8]) -> u32 {
+    match name.get(3..7) {
+        Some(&[a, b, c, d]) if !name.iter().take(7).any(|byte| b"*?[".contains(byte)) => {
+            u32::from_le_bytes([a, b, c, d])
+        }
+        _ => 0,
+    }
 }
 
 /// Bits of a list.

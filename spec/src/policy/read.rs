@@ -361,7 +361,9 @@ impl<'p> Policy<'p> {
     /// The numbers of the checks that ask for a shared library of this file name.
     pub fn checks_for_library(self, file_name: &[u8]) -> impl Iterator<Item = u32> {
         let items = self.items(Slot::Libraries, words::LIBRARY);
+        let own = hint(file_name);
         (0..items.count)
+            .filter(move |item| matches!(items.word(*item, 2), hint if hint == 0 || hint == own))
             .filter(move |item| crate::glob::matches(items.text(*item, 0), file_name))
             .map(move |item| items.word(item, 1))
     }
