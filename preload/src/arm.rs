@@ -64,7 +64,7 @@ fn prepare(notes: &mut Notes) -> Option<()> {
     if notes.python.is_none() {
         notes.python = early::python();
     }
-    notes.claims = Some(Claims::read(memory::policy()?, Environment::of_process()?));
+    notes.claims = Some(Claims::read(memory::verified_policy(), Environment::of_process()?));
     notes.errno = errno::location();
     notes.pid = sys::pid();
     notes.seccomp = sys::seccomp_mode();

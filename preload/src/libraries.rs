@@ -31,7 +31,7 @@ pub fn look<const SIZE: usize>(inspector: &mut Inspector, versions: &mut Arena<S
     each_line(MAPS, space, |line| {
         // An object is some five lines in a row.
         let path = line.iter().position(|byte| *byte == b'/').and_then(|slash| line.get(slash..)).unwrap_or_default();
-        let place = customs_spec::hash::place(path);
+        let place = customs_spec::hash::digest(path);
         if place != last {
             last = place;
             see(path);

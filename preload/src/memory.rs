@@ -57,6 +57,12 @@ pub fn policy() -> Option<Policy<'static>> {
     Policy::read(unsafe { &customs_policy }).ok()
 }
 
+/// The same policy, once the doors have verified it.
+pub fn verified_policy() -> Policy<'static> {
+    // SAFETY: as above.
+    Policy::of_verified(unsafe { &customs_policy })
+}
+
 /// Still read-only; writable and free; taken.
 const LOCKED: u32 = 0;
 const FREE: u32 = 1;

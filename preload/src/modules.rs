@@ -4,6 +4,7 @@ use crate::memory::Arena;
 use crate::own::Own;
 use crate::python::{Object, Python};
 use core::ops::ControlFlow;
+use customs_spec::hash;
 use customs_spec::inspect::Inspector;
 use customs_spec::stdlib;
 
@@ -17,8 +18,7 @@ pub fn look<const SIZE: usize>(
     let modules = python.modules()?;
     let standard = python.sys(c"stdlib_module_names");
     let is_standard = |key: Object, name: &[u8]| {
-        name == b"__main__"
-            || name == b"__mp_main__"
+        name == b"__mp_main__"
             || match standard.and_then(|names| names.set_has(key)) {
                 Some(known) => known,
                 None => stdlib::contains(name),
@@ -29,26 +29,22 @@ pub fn look<const SIZE: usize>(
         // An import that failed or is blocked leaves `None` behind.
         let Some(name) = key.text().filter(|_| !module.is_none()) else { return ControlFlow::Continue(()) };
         let listed = inspector.see_module(name);
-        match name.iter().position(|byte| *byte == b'.') {
-            Some(dot) => {
-                let parent = name.get(..dot).unwrap_or_default();
-                if !listed && own.has_package(parent) {
-                    own.look_into(module, inspector);
-                }
+        let of_interest = !listed || others.is_some();
+        if hash::has_byte(name, b'.') {
+            if !listed && own.is_within_package(name) {
+                own.look_into(module, inspector);
             }
-            None if name == b"__main__" => own.look_into(module, inspector),
-            None if listed && others.is_none() => {}
-            None if is_standard(key, name) => {}
-            None => {
-                if let Some(others) = &mut others
-                    && !others.iter().any(|known| known == name)
-                {
-                    let _ = others.push(&[name]);
-                }
-                if !listed && own.is_own(module) {
-                    own.add_package(name);
-                    own.look_into(module, inspector);
-                }
+        } else if name == b"__main__" {
+            own.look_into(module, inspector);
+        } else if of_interest && !is_standard(key, name) {
+            if let Some(others) = &mut others
+                && !others.iter().any(|known| known == name)
+            {
+                let _ = others.push(&[name]);
+            }
+            if !listed && own.is_own(module) {
+                own.add_package(name);
+                own.look_into(module, inspector);
             }
         }
         ControlFlow::Continue(())

@@ -15,7 +15,7 @@ pub struct Own<'a> {
     /// Folder of the standard library, and of a frozen application's modules (PyInstaller's `sys._MEIPASS`).
     foreign: [Text<512>; 2],
     /// Hashes of the names of the user's own top-level modules, whose submodules are the user's, too.
-    packages: [u32; PACKAGES],
+    packages: [u64; PACKAGES],
     count: usize,
     /// Bindings that may still be looked at.
     patience: u32,
@@ -52,7 +52,9 @@ impl<'a> Own<'a> {
     pub fn is_own(&self, module: Object<'a>) -> bool {
         let Some(file) = module.module_dict().and_then(|dict| dict.get(&self.file)) else { return false };
         let Some(path) = file.text() else { return false };
-        let installed = INSTALLED.iter().any(|folder| path.windows(folder.len()).any(|part| part == *folder));
+        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
+        let mut folders = slashes.filter_map(|at| path.get(at..));
+        let installed = folders.any(|rest| INSTALLED.iter().any(|folder| rest.starts_with(folder)));
         let foreign = self.foreign.iter().any(|folder| {
             let folder = folder.get();
             folder.len() > 1 && path.strip_prefix(folder).is_some_and(|rest| rest.starts_with(b"/"))
@@ -63,15 +65,16 @@ impl<'a> Own<'a> {
     /// Remembers a top-level module as the user's own.
     pub fn add_package(&mut self, name: &[u8]) {
         if let Some(place) = self.packages.get_mut(self.count) {
-            *place = hash::place(name);
+            *place = hash::digest(name);
             self.count = self.count.saturating_add(1);
         }
     }
 
-    /// Whether it was.
-    pub fn has_package(&self, name: &[u8]) -> bool {
+    /// Whether the dotted `name` lies within one of those.
+    pub fn is_within_package(&self, name: &[u8]) -> bool {
         let known = self.packages.get(..self.count).unwrap_or_default();
-        !known.is_empty() && known.contains(&hash::place(name))
+        !known.is_empty()
+            && name.split(|byte| *byte == b'.').next().is_some_and(|top| known.contains(&hash::digest(top)))
     }
 
     /// Tells `inspector` where everything that `module` binds comes from.

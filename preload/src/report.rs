@@ -45,7 +45,7 @@ fn called(work: impl FnOnce(Python, &mut State, Policy, &mut [u8]) -> Option<()>
             return None;
         }
         let api = state.notes.python?;
-        let policy = memory::policy()?;
+        let policy = memory::verified_policy();
         let mut space = sys::Scratch::new(SPACE)?;
         // SAFETY: an interpreter that calls an `atexit` callback holds its GIL.
         unsafe { Python::with(&api, |python| work(python, &mut state, policy, space.bytes())) }

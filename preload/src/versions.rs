@@ -11,8 +11,8 @@ use customs_spec::policy::Check;
 
 /// Names by which a module carries its version, the usual one first.
 const ATTRIBUTES: [&CStr; 5] = [c"__version__", c"__VERSION__", c"VERSION", c"version", c"full_version"];
-/// Submodules in which packages keep it.
-const SUBMODULES: [&[u8]; 7] = [b"_version", b"version", b"__version__", b"__about__", b"_about", b"about", b"_meta"];
+/// Submodules in which packages keep it. One text, because a table of texts is a relocation an entry in every exec.
+const SUBMODULES: &[u8] = b"_version version __version__ __about__ _about about _meta";
 /// No version is longer, and no name of a module.
 const LONGEST: usize = 64;
 const LONGEST_NAME: usize = 256;
@@ -89,7 +89,7 @@ impl<'a> Places<'a> {
         check.modules.iter().find_map(|name| {
             let module = self.module(&[name])?;
             self.attribute(*module, keep).or_else(|| {
-                SUBMODULES.iter().find_map(|submodule| {
+                SUBMODULES.split(|byte| *byte == b' ').find_map(|submodule| {
                     let module = self.module(&[name, b".", submodule])?;
                     self.attribute(*module, keep)
                 })

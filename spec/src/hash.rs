@@ -10,12 +10,29 @@ pub fn digest(bytes: &[u8]) -> u64 {
     let step = |state: u64, word: u64| (state.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     let (words, tail) = bytes.as_chunks::<8>();
     let state = words.iter().fold(bytes.len() as u64, |state, word| step(state, u64::from_le_bytes(*word)));
-    step(state, tail.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)))
+    // The rest as a whole word: the last eight bytes once more, or the few there are.
+    match bytes.last_chunk::<8>() {
+        Some(last) => step(state, u64::from_le_bytes(*last)),
+        None => step(state, tail.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))),
+    }
 }
 
-/// Where `name` begins its search in a look-up table: the digest's upper half, which every byte reaches.
-pub fn place(name: &[u8]) -> u32 {
-    (digest(name) >> 32) as u32
+/// Whether a byte is among others, eight at a time: module names are asked this by the thousand.
+pub fn has_byte(bytes: &[u8], wanted: u8) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let (words, tail) = bytes.as_chunks::<8>();
+    let pattern = ONES.wrapping_mul(u64::from(wanted));
+    words.iter().any(|word| {
+        let zero_where_equal = u64::from_le_bytes(*word) ^ pattern;
+        zero_where_equal.wrapping_sub(ONES) & !zero_where_equal & (ONES << 7) != 0
+    }) || tail.contains(&wanted)
+}
+
+/// Where `name` begins its search in a look-up table, and a tag by which nearly all other names that lie there are
+/// told from it: two halves of the digest's upper half, which every byte reaches.
+pub fn place(name: &[u8]) -> (usize, u16) {
+    let digest = digest(name);
+    ((digest >> 32) as usize & 0xffff, (digest >> 48) as u16)
 }
 
 /// SipHash-2-4-128 of `parts`, each preceded by its length, so that ("ab", "c") and ("a", "bc") differ.
@@ -128,6 +145,33 @@ mod tests {
             core::hash::Hasher::write(&mut oracle, &u64::from(length).to_le_bytes());
             core::hash::Hasher::write(&mut oracle, &text);
             assert_eq!(of_parts([7, 9], &[&text]), oracle.finish128().as_u128(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn bytes_are_found_wherever_they_are() {
+        for length in 0..40 {
+            let mut text = std::vec![b'x'; length];
+            assert!(!has_byte(&text, b'.'));
+            for at in 0..length {
+                text[at] = b'.';
+                assert!(has_byte(&text, b'.'), "{at} of {length}");
+                text[at] = b'/';
+                assert!(!has_byte(&text, b'.'));
+            }
+        }
+    }
+
+    #[test]
+    fn a_digest_changes_with_every_byte() {
+        for length in 1..40 {
+            let text = std::vec![7; length];
+            for at in 0..length {
+                let mut other = text.clone();
+                other[at] ^= 0x80;
+                assert_ne!(digest(&text), digest(&other), "{at} of {length}");
+            }
+            assert_ne!(digest(&text), digest(&text[1..]));
         }
     }
 

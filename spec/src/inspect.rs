@@ -1,7 +1,7 @@
 //! `Check`, `Inspector`, and what it found. The inspector does not know where names come from: the library shows
 //! it a live interpreter, `customs check --modules` a list of words.
 
-use crate::policy::{Check, List, MAX_CHECKS, Policy};
+use crate::policy::{Check, List, MAX_CHECKS, Modules, Policy};
 
 /// Bytes of one set of checks.
 const SET: usize = MAX_CHECKS / 8;
@@ -9,6 +9,7 @@ const SET: usize = MAX_CHECKS / 8;
 /// Applies every check of a policy to what it is shown.
 pub struct Inspector<'p, 's> {
     policy: Policy<'p>,
+    modules: Modules<'p>,
     main: &'s [u8],
     executable: &'s [u8],
     loaded: &'s mut [u8],
@@ -40,12 +41,12 @@ impl<'p, 's> Inspector<'p, 's> {
         let (loaded, rest) = space.split_at_mut_checked(SET)?;
         let (mapped, rest) = rest.split_at_mut_checked(SET)?;
         let direct = rest.get_mut(..SET)?;
-        Some(Inspector { policy, main, executable, loaded, mapped, direct })
+        Some(Inspector { policy, modules: policy.modules(), main, executable, loaded, mapped, direct })
     }
 
     /// A module is in `sys.modules`, and not as `None`. Says whether a check asked for it.
     pub fn see_module(&mut self, name: &[u8]) -> bool {
-        self.policy.checks_for_module(name).fold(false, |_, number| {
+        self.modules.checks_for(name).fold(false, |_, number| {
             insert(self.loaded, number);
             true
         })
@@ -64,7 +65,7 @@ impl<'p, 's> Inspector<'p, 's> {
     pub fn see_direct(&mut self, module: &[u8]) {
         let dots = module.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(end, _)| end);
         for end in dots.chain([module.len()]) {
-            for number in self.policy.checks_for_module(module.get(..end).unwrap_or_default()) {
+            for number in self.modules.checks_for(module.get(..end).unwrap_or_default()) {
                 insert(self.direct, number);
             }
         }

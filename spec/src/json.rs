@@ -68,6 +68,7 @@ impl<'b> Writer<'b> {
     }
 
     /// A decimal number with leading zeros up to `width` (at most 20) digits.
+    #[inline(never)]
     pub fn padded(&mut self, value: u64, width: usize) {
         let mut digits = [b'0'; 20];
         let mut rest = value;
@@ -85,6 +86,7 @@ impl<'b> Writer<'b> {
 
     /// A string: quoted, escaped (RFC 8259 section 7), valid UTF-8, its escaped form cut to `cap` bytes
     /// at a whole character. Bytes that are not UTF-8 become U+FFFD.
+    #[inline(never)]
     pub fn string(&mut self, bytes: &[u8], cap: usize) {
         self.raw(b"\"");
         let limit = self.length.saturating_add(cap);

@@ -276,11 +276,17 @@ impl Record<'_> {
         header.write(&mut out);
         let body = out.len();
 
+        // Nearly every record fits as it is.
+        self.object(&mut out, (1, 1), CAPS[0], findings.clone().take(usize::MAX));
+        if !out.is_full() && out.len() <= limit {
+            return send(out.written());
+        }
+        out.truncate(body);
         let mut frame = 0;
         let mut caps = CAPS[0];
         for tried in CAPS {
             caps = tried;
-            self.object(&mut out, MAX_PARTS, MAX_PARTS, caps, core::iter::empty());
+            self.object(&mut out, (MAX_PARTS, MAX_PARTS), caps, findings.clone().take(0));
             frame = out.len();
             let full = out.is_full();
             out.truncate(body);
@@ -301,7 +307,7 @@ impl Record<'_> {
         let mut rest = findings;
         for part in 1..=parts {
             let (count, after) = portion(rest.clone(), room);
-            self.object(&mut out, part, parts, caps, rest.take(count.unwrap_or(0)));
+            self.object(&mut out, (part, parts), caps, rest.take(count.unwrap_or(0)));
             if !out.is_full() {
                 send(out.written());
             }
@@ -310,46 +316,16 @@ impl Record<'_> {
         }
     }
 
-    /// Writes the JSON object with `findings`.
+    /// Writes the JSON object: part `part` of `of`, with `findings`.
     fn object<'f>(
         &self,
         out: &mut Writer,
-        part: u32,
-        parts: u32,
+        (part, of): (u32, u32),
         caps: Caps,
         findings: impl Iterator<Item = Finding<'f>> + Clone,
     ) {
         let mut object = Object { record: self, out, open: false };
-        object.number(Field::Schema, SCHEMA);
-        object.identity(Field::Id, self.id);
-        object.number(Field::Seq, u64::from(self.seq));
-        object.number(Field::Part, u64::from(part));
-        object.number(Field::Parts, u64::from(parts));
-        object.text(Field::List, self.list, caps.short);
-        object.digest(Field::Policy, self.policy);
-        object.text(Field::Host, self.host, caps.short);
-        object.text(Field::System, self.system, caps.short);
-        object.text(Field::Subsystem, self.subsystem, caps.short);
-        object.text(Field::Username, self.username, caps.short);
-        object.optional_number(Field::Uid, self.uid);
-        object.optional_number(Field::Pid, self.pid);
-        object.optional_number(Field::Ppid, self.ppid);
-        object.text(Field::Executable, self.executable, caps.path);
-        object.text(Field::Main, self.main, caps.path);
-        object.text(Field::Prefix, self.prefix, caps.path);
-        object.text(Field::Python, self.python, caps.short);
-        object.flag(Field::IsCompute, self.is_compute);
-        object.flag(Field::IsShifter, self.is_shifter);
-        object.text(Field::Container, self.container, caps.short);
-        object.flag(Field::IsStaff, self.is_staff);
-        object.text(Field::JobId, self.job_id, caps.short);
-        object
-            .number(Field::NumNodes, if object.hides(Field::NumNodes) { 1 } else { u64::from(self.num_nodes.max(1)) });
-        object.text(Field::Qos, self.qos, caps.short);
-        object.text(Field::Repo, self.repo, caps.short);
-        object.time(Field::Start, self.start);
-        object.seconds(Field::Elapsed, self.elapsed);
-        object.text(Field::Exit, self.exit, caps.short);
+        self.process(&mut object, (part, of), caps);
         object.names(Field::Packages, findings.clone());
         let versioned = findings.clone().filter(|finding| !finding.version.is_empty());
         if !object.hides(Field::Versions) && versioned.clone().next().is_some() {
@@ -375,6 +351,41 @@ impl Record<'_> {
             object.identity(Field::Parent, parent);
         }
         object.out.raw(b"}");
+    }
+
+    /// Writes the fields of the process.
+    #[inline(never)]
+    fn process(&self, object: &mut Object, (part, of): (u32, u32), caps: Caps) {
+        object.number(Field::Schema, SCHEMA);
+        object.identity(Field::Id, self.id);
+        object.number(Field::Seq, u64::from(self.seq));
+        object.number(Field::Part, u64::from(part));
+        object.number(Field::Parts, u64::from(of));
+        object.text(Field::List, self.list, caps.short);
+        object.digest(Field::Policy, self.policy);
+        object.text(Field::Host, self.host, caps.short);
+        object.text(Field::System, self.system, caps.short);
+        object.text(Field::Subsystem, self.subsystem, caps.short);
+        object.text(Field::Username, self.username, caps.short);
+        object.optional_number(Field::Uid, self.uid);
+        object.optional_number(Field::Pid, self.pid);
+        object.optional_number(Field::Ppid, self.ppid);
+        object.text(Field::Executable, self.executable, caps.path);
+        object.text(Field::Main, self.main, caps.path);
+        object.text(Field::Prefix, self.prefix, caps.path);
+        object.text(Field::Python, self.python, caps.short);
+        object.flag(Field::IsCompute, self.is_compute);
+        object.flag(Field::IsShifter, self.is_shifter);
+        object.text(Field::Container, self.container, caps.short);
+        object.flag(Field::IsStaff, self.is_staff);
+        object.text(Field::JobId, self.job_id, caps.short);
+        object
+            .number(Field::NumNodes, if object.hides(Field::NumNodes) { 1 } else { u64::from(self.num_nodes.max(1)) });
+        object.text(Field::Qos, self.qos, caps.short);
+        object.text(Field::Repo, self.repo, caps.short);
+        object.time(Field::Start, self.start);
+        object.seconds(Field::Elapsed, self.elapsed);
+        object.text(Field::Exit, self.exit, caps.short);
     }
 
     /// What is sent for `value`: itself, a keyed hash of it, or nothing.
@@ -435,24 +446,18 @@ struct Object<'o, 'b, 'r> {
 }
 
 impl Object<'_, '_, '_> {
+    // Each field's name is a constant where it is written, so these outer halves are inlined, and nothing else is:
+    // what runs once at exit should be small rather than quick.
+
     #[inline(always)]
     fn key(&mut self, field: Field) {
-        self.out.raw(if self.open { b",\"" } else { b"{\"" });
-        self.open = true;
-        self.out.raw(field.key().as_bytes());
-        self.out.raw(b"\":");
-    }
-
-    fn hides(&self, field: Field) -> bool {
-        self.record.privacy.omit.has(field)
+        self.open(field.key());
     }
 
     #[inline(always)]
     fn text(&mut self, field: Field, value: &[u8], cap: usize) {
         self.key(field);
-        let mut space = [0; 32];
-        let value = self.record.veiled(field, value, &mut space);
-        self.out.string(value, cap);
+        self.put_text(field, value, cap);
     }
 
     #[inline(always)]
@@ -507,6 +512,25 @@ impl Object<'_, '_, '_> {
         self.out.number(shown / 1_000_000);
         self.out.raw(b".");
         self.out.padded(shown / 1000 % 1000, 3);
+    }
+
+    #[inline(never)]
+    fn open(&mut self, key: &str) {
+        self.out.raw(if self.open { b",\"" } else { b"{\"" });
+        self.open = true;
+        self.out.raw(key.as_bytes());
+        self.out.raw(b"\":");
+    }
+
+    #[inline(never)]
+    fn put_text(&mut self, field: Field, value: &[u8], cap: usize) {
+        let mut space = [0; 32];
+        let value = self.record.veiled(field, value, &mut space);
+        self.out.string(value, cap);
+    }
+
+    fn hides(&self, field: Field) -> bool {
+        self.record.privacy.omit.has(field)
     }
 
     fn names<'f>(&mut self, field: Field, findings: impl Iterator<Item = Finding<'f>>) {

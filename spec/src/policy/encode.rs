@@ -167,14 +167,16 @@ fn module_table(checks: &[Check], out: &mut Output) -> Result<(), TooLarge> {
             }
         }
     }
+    within(names.len(), MAX_NAMES, "module names")?;
     let mut table = vec![0; (names.len() * 2).next_power_of_two().max(2)];
     let mut entries = Vec::new();
     for (index, (name, numbers)) in names.iter().enumerate() {
-        let mut place = hash::place(name.as_bytes()) as usize & (table.len() - 1);
+        let (mut place, tag) = hash::place(name.as_bytes());
+        place &= table.len() - 1;
         while table[place] != 0 {
             place = (place + 1) & (table.len() - 1);
         }
-        table[place] = index as u32 + 1;
+        table[place] = u32::from(tag) << 16 | (index as u32 + 1);
         entries.extend([out.text(name)?, out.sequence(numbers, 1)?]);
     }
     out.items(Slot::Table, &table, 1)?;

@@ -22,7 +22,7 @@ mod read;
 pub use decode::decode;
 #[cfg(feature = "site")]
 pub use encode::{TooLarge, encode};
-pub use read::{Check, List, Policy, Server, Subsystem, Texts, Transport};
+pub use read::{Check, List, Modules, Policy, Server, Subsystem, Texts, Transport};
 
 /// Bytes that the library reserves for a policy.
 pub const CAPACITY: usize = 131_072;
@@ -30,6 +30,8 @@ pub const CAPACITY: usize = 131_072;
 pub const SECTION: &str = ".customs.policy";
 /// A policy may hold this many checks: what the library keeps a bit for.
 pub const MAX_CHECKS: usize = 4096;
+/// And this many module names: what its look-up table can place.
+const MAX_NAMES: usize = 16_384;
 /// A transport's `max_datagram` is at least what IPv6 guarantees (1280) less its and UDP's headers (48),
 /// and the fixed fields of a record with their paths cut short still leave room for names in it.
 pub const MIN_DATAGRAM: u16 = 1232;
@@ -64,7 +66,8 @@ enum Slot {
     Repo,
     Checks,
     Lists,
-    /// Hash table over module names: words of `Entries` index + 1, 0 when free; a power of two of them.
+    /// Hash table over module names, a power of two of words: 0 when free, else the name's tag and, in the lower
+    /// half, its place in `Entries` plus one.
     Table,
     /// (text, checks)
     Entries,

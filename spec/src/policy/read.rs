@@ -20,6 +20,13 @@ struct Sequence<'p> {
     count: usize,
 }
 
+/// The look-up table of module names, at hand.
+#[derive(Clone, Copy)]
+pub struct Modules<'p> {
+    table: &'p [[u8; 4]],
+    entries: Sequence<'p>,
+}
+
 /// A sequence of texts.
 #[derive(Clone, Copy)]
 pub struct Texts<'p>(Sequence<'p>);
@@ -185,6 +192,11 @@ impl<'p> Policy<'p> {
         Ok(Policy { bytes })
     }
 
+    /// Takes `bytes`, which [`Policy::read`] has verified before, at their word.
+    pub fn of_verified(bytes: &'p [u8]) -> Self {
+        Policy { bytes: bytes.get(..number(bytes, 12) as usize).unwrap_or_default() }
+    }
+
     fn slot(self, slot: Slot) -> u32 {
         number(self.bytes, HEADER.saturating_add((slot as usize).saturating_mul(4)))
     }
@@ -335,22 +347,11 @@ impl<'p> Policy<'p> {
         })
     }
 
-    /// The numbers of the checks that ask for the module `name`.
-    pub fn checks_for_module(self, name: &[u8]) -> impl Iterator<Item = u32> + Clone + use<'p> {
+    /// The module names that checks ask for.
+    pub fn modules(self) -> Modules<'p> {
         let table = self.items(Slot::Table, 1);
-        let entries = self.items(Slot::Entries, words::ENTRY);
-        let mask = table.count.saturating_sub(1);
-        let mut place = crate::hash::place(name) as usize & mask;
-        let mut found = sequence(self.bytes, 0, 1);
-        for _ in 0..table.count {
-            let Some(entry) = (table.word(place, 0) as usize).checked_sub(1) else { break };
-            if entries.text(entry, 0) == name {
-                found = entries.sequence(entry, 1, 1);
-                break;
-            }
-            place = place.wrapping_add(1) & mask;
-        }
-        found.numbers()
+        let words = table.bytes.get(table.at..).and_then(|rest| rest.as_chunks().0.get(..table.count));
+        Modules { table: words.unwrap_or_default(), entries: self.items(Slot::Entries, words::ENTRY) }
     }
 
     /// Whether any check asks for a mapped shared library.
@@ -366,6 +367,29 @@ impl<'p> Policy<'p> {
             .filter(move |item| matches!(items.word(*item, 2), hint if hint == 0 || hint == own))
             .filter(move |item| crate::glob::matches(items.text(*item, 0), file_name))
             .map(move |item| items.word(item, 1))
+    }
+}
+
+impl<'p> Modules<'p> {
+    /// The numbers of the checks that ask for the module `name`.
+    pub fn checks_for(self, name: &[u8]) -> impl Iterator<Item = u32> + Clone + use<'p> {
+        let Modules { table, entries } = self;
+        let (start, tag) = crate::hash::place(name);
+        let mask = table.len().wrapping_sub(1);
+        let mut found = sequence(entries.bytes, 0, 1);
+        for step in 0..table.len() {
+            let Some(word) = table.get(start.wrapping_add(step) & mask) else { break };
+            let word = u32::from_le_bytes(*word);
+            if word == 0 {
+                break;
+            }
+            let entry = (word as usize & 0xffff).wrapping_sub(1);
+            if (word >> 16) as u16 == tag && entries.text(entry, 0) == name {
+                found = entries.sequence(entry, 1, 1);
+                break;
+            }
+        }
+        found.numbers()
     }
 }
 
