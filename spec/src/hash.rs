@@ -6,6 +6,7 @@
 /// A digest that is quick, because every Python start and every loaded module pays for it: it tells damaged and
 /// different policies apart and places names in look-up tables. Each step is a bijection of the state, so no single
 /// changed word goes unnoticed.
+#[inline]
 pub fn digest(bytes: &[u8]) -> u64 {
     let step = |state: u64, word: u64| (state.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
     let (words, tail) = bytes.as_chunks::<8>();
@@ -18,6 +19,7 @@ pub fn digest(bytes: &[u8]) -> u64 {
 }
 
 /// Whether a byte is among others, eight at a time: module names are asked this by the thousand.
+#[inline]
 pub fn has_byte(bytes: &[u8], wanted: u8) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let (words, tail) = bytes.as_chunks::<8>();
@@ -30,6 +32,7 @@ pub fn has_byte(bytes: &[u8], wanted: u8) -> bool {
 
 /// Where `name` begins its search in a look-up table, and a tag by which nearly all other names that lie there are
 /// told from it: two halves of the digest's upper half, which every byte reaches.
+#[inline]
 pub fn place(name: &[u8]) -> (usize, u16) {
     let digest = digest(name);
     ((digest >> 32) as usize & 0xffff, (digest >> 48) as u16)

@@ -45,11 +45,11 @@ impl<'p, 's> Inspector<'p, 's> {
     }
 
     /// A module is in `sys.modules`, and not as `None`. Says whether a check asked for it.
+    #[inline]
     pub fn see_module(&mut self, name: &[u8]) -> bool {
-        self.modules.checks_for(name).fold(false, |_, number| {
-            insert(self.loaded, number);
-            true
-        })
+        let Some(checks) = self.modules.checks_for(name) else { return false };
+        checks.for_each(|number| insert(self.loaded, number));
+        true
     }
 
     /// A shared library of this file name is mapped. Tells `each` the numbers of the checks that asked for it.
@@ -65,7 +65,7 @@ impl<'p, 's> Inspector<'p, 's> {
     pub fn see_direct(&mut self, module: &[u8]) {
         let dots = module.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(end, _)| end);
         for end in dots.chain([module.len()]) {
-            for number in self.modules.checks_for(module.get(..end).unwrap_or_default()) {
+            for number in self.modules.checks_for(module.get(..end).unwrap_or_default()).into_iter().flatten() {
                 insert(self.direct, number);
             }
         }

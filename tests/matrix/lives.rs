@@ -61,15 +61,16 @@ fn a_second_life_that_imports_more_is_a_second_record_of_the_same_process() {
     }
 }
 
-/// Imports and forgets modules in two threads, and ends in the middle of it.
+/// Ends while one thread imports and forgets modules, and two do to `sys.modules` what an import does to it as fast as
+/// they can. The many modules that stay make a walk over it long enough to be met by them: without a lock, it crashes.
 const DAEMONS: &str = "\
-import sys, threading, time
+import sys, threading, time, types
 
-started = threading.Barrier(3)
+started = threading.Barrier(4)
 
 
-def import_for_ever(thread):
-    names = ['made_%d_%d' % (thread, number) for number in range(40)]
+def import_for_ever():
+    names = ['made_%d' % number for number in range(40)]
     started.wait()
     while True:
         for name in names:
@@ -78,8 +79,21 @@ def import_for_ever(thread):
             del sys.modules[name]
 
 
+def change_for_ever(thread):
+    names = ['added_%d_%d' % (thread, number) for number in range(2000)]
+    started.wait()
+    while True:
+        for name in names:
+            sys.modules[name] = types.ModuleType(name)
+        for name in names:
+            del sys.modules[name]
+
+
+for number in range(2000):
+    sys.modules['stays_%d' % number] = types.ModuleType('stays')
+threading.Thread(target=import_for_ever, daemon=True).start()
 for thread in range(2):
-    threading.Thread(target=import_for_ever, args=(thread,), daemon=True).start()
+    threading.Thread(target=change_for_ever, args=(thread,), daemon=True).start()
 started.wait()
 time.sleep(0.02)
 ";
@@ -96,8 +110,8 @@ fn daemon_threads_that_import_while_a_free_threaded_python_ends_crash_nothing() 
         let library = Library::compile(&site(receiver.address()), super::PACKAGES);
         let folder = program.folder(&library);
         fs::write(folder.outside().join("daemons.py"), DAEMONS).unwrap();
-        for (thread, number) in (0..2).flat_map(|thread| (0..40).map(move |number| (thread, number))) {
-            fs::write(folder.outside().join(format!("made_{thread}_{number}.py")), "made = True\n").unwrap();
+        for number in 0..40 {
+            fs::write(folder.outside().join(format!("made_{number}.py")), "made = True\n").unwrap();
         }
         let argv =
             [&["timeout", "--signal=KILL", STANDS_STILL].map(str::to_string), &*program.with(&["daemons.py"])].concat();

@@ -32,6 +32,8 @@ macro_rules! api {
         pub struct Api {
             /// Offset of `ob_type` in an object: 8; 24 in free-threaded and in `Py_TRACE_REFS` builds.
             pub type_offset: usize,
+            /// The type of names: `str`, in 2.7 that of bytes.
+            pub text_type: Raw,
             $($(#[$doc])* pub $name: $type,)*
             $($(#[$maybe_doc])* pub $maybe: Option<$maybe_type>,)*
         }
@@ -42,6 +44,7 @@ macro_rules! api {
             pub fn of(object: objects::Object) -> Option<Self> {
                 let mut api = Api {
                     type_offset: 0,
+                    text_type: core::ptr::null_mut(),
                     $($name: {
                         let address = object.symbol($symbol)?;
                         // SAFETY: CPython defines the symbol with this type in every release that has it.
@@ -53,7 +56,8 @@ macro_rules! api {
                     }),)*
                 };
                 api.type_offset = type_offset(api.dict_type, api.type_type)?;
-                (api.unicode_type.is_some() || api.string_type.is_some()).then_some(api)
+                api.text_type = api.string_type.or(api.unicode_type)?;
+                Some(api)
             }
         }
     };

@@ -196,7 +196,7 @@ impl<'a> Object<'a> {
 
     /// Whether it is exactly a `str` (in 2.7, the bytes that names are).
     fn is_text(self) -> bool {
-        Some(self.type_of()) == self.api.string_type.or(self.api.unicode_type)
+        self.type_of() == self.api.text_type
     }
 
     /// Its bytes as UTF-8, if it is exactly a `str`. A text that is not ASCII gets its UTF-8 form cached by CPython.

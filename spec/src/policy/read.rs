@@ -371,25 +371,23 @@ impl<'p> Policy<'p> {
 }
 
 impl<'p> Modules<'p> {
-    /// The numbers of the checks that ask for the module `name`.
-    pub fn checks_for(self, name: &[u8]) -> impl Iterator<Item = u32> + Clone + use<'p> {
+    /// The numbers of the checks that ask for the module `name`; `None` for the thousands that none asks for.
+    #[inline]
+    pub fn checks_for(self, name: &[u8]) -> Option<impl Iterator<Item = u32> + Clone + use<'p>> {
         let Modules { table, entries } = self;
         let (start, tag) = crate::hash::place(name);
         let mask = table.len().wrapping_sub(1);
-        let mut found = sequence(entries.bytes, 0, 1);
         for step in 0..table.len() {
-            let Some(word) = table.get(start.wrapping_add(step) & mask) else { break };
-            let word = u32::from_le_bytes(*word);
+            let word = u32::from_le_bytes(*table.get(start.wrapping_add(step) & mask)?);
             if word == 0 {
-                break;
+                return None;
             }
             let entry = (word as usize & 0xffff).wrapping_sub(1);
             if (word >> 16) as u16 == tag && entries.text(entry, 0) == name {
-                found = entries.sequence(entry, 1, 1);
-                break;
+                return Some(entries.sequence(entry, 1, 1).numbers());
             }
         }
-        found.numbers()
+        None
     }
 }
 
