@@ -20,9 +20,11 @@ use customs_spec::json::overwrite;
 use customs_spec::policy::{self, Policy};
 
 /// Bytes of the state, whole pages.
-const REGION: usize = 98_304;
+const REGION: usize = 229_376;
 /// Bytes for versions, and for the names of unlisted modules.
 pub const VERSIONS: usize = 16_384;
+/// The longest message, and what is read at once.
+const SPACE: usize = 65_536;
 /// See [`VERSIONS`].
 pub const OTHERS: usize = 49_152;
 /// The largest page of the machines we run on.
@@ -99,6 +101,10 @@ pub struct State {
     pub versions: Arena<VERSIONS>,
     /// Top-level modules outside the standard library, where a list samples all.
     pub others: Arena<OTHERS>,
+    /// For reading files, while a report is made.
+    pub space: [u8; SPACE],
+    /// For one message. Both lie here because a mapping of their own would cost more than the report's own work.
+    pub message: [u8; SPACE],
 }
 
 /// What is remembered of the process and its Python.

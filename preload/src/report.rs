@@ -25,19 +25,16 @@ pub unsafe extern "C" fn at_exit(_: Raw, _: Raw) -> Raw {
 
 /// That of any other interpreter: what it found is kept for the report to come.
 pub unsafe extern "C" fn at_end_of_subinterpreter(_: Raw, _: Raw) -> Raw {
-    called(|python, state, policy, space| {
-        let State { notes, found, versions, others, .. } = state;
+    called(|python, state, policy| {
+        let State { notes, found, versions, others, space, .. } = state;
         let wants_others = samples_others(policy, notes, space)?;
         let mut inspector = Inspector::new(policy, b"", b"", found)?;
         look(python, policy, &mut inspector, versions, wants_others.then_some(others))
     })
 }
 
-/// Memory of one report: half of it for reading files, half for messages.
-const SPACE: usize = 131_072;
-
-/// Runs `work` with the state and some space, and returns `None` to Python whatever comes of it.
-fn called(work: impl FnOnce(Python, &mut State, Policy, &mut [u8]) -> Option<()>) -> Raw {
+/// Runs `work` with the state, and returns `None` to Python whatever comes of it.
+fn called(work: impl FnOnce(Python, &mut State, Policy) -> Option<()>) -> Raw {
     let _ = (|| {
         let mut state = memory::take()?;
         let _errno = Errno::keep(state.notes.errno);
@@ -46,9 +43,8 @@ fn called(work: impl FnOnce(Python, &mut State, Policy, &mut [u8]) -> Option<()>
         }
         let api = state.notes.python?;
         let policy = memory::verified_policy();
-        let mut space = sys::Scratch::new(SPACE)?;
         // SAFETY: an interpreter that calls an `atexit` callback holds its GIL.
-        unsafe { Python::with(&api, |python| work(python, &mut state, policy, space.bytes())) }
+        unsafe { Python::with(&api, |python| work(python, &mut state, policy)) }
     })();
     memory::new_none()
 }
@@ -133,9 +129,8 @@ fn main_path(python: Python<'_>) -> Option<Owned<'_>> {
     is_path.then_some(first)
 }
 
-fn report(python: Python, state: &mut State, policy: Policy, space: &mut [u8]) -> Option<()> {
-    let State { notes, found, versions, others, .. } = state;
-    let (space, buffer) = space.split_at_mut_checked(SPACE / 2)?;
+fn report(python: Python, state: &mut State, policy: Policy) -> Option<()> {
+    let State { notes, found, versions, others, space, message, .. } = state;
     notes.armed = false;
     let process = identify(notes, space)?;
     let id = process.id;
@@ -222,7 +217,7 @@ fn report(python: Python, state: &mut State, policy: Policy, space: &mut [u8]) -
         let record = Record { list: list.name, rate: list.rate, ..record };
         for transport in transport::of_list(policy, &list, claims.is_compute) {
             let mut sender = Sender::new(transport);
-            record.messages(header, findings.clone(), buffer, transport.max_datagram, |message| sender.send(message));
+            record.messages(header, findings.clone(), message, transport.max_datagram, |message| sender.send(message));
         }
     }
     Some(())

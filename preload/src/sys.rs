@@ -221,36 +221,6 @@ pub unsafe fn make_writable(start: usize, length: usize) -> Option<()> {
     positive(unsafe { call(libc::SYS_mprotect, start, length, protection, 0, 0, 0) }).map(|_| ())
 }
 
-/// Fresh memory for the time of one report, straight from the kernel and given back to it.
-pub struct Scratch {
-    start: usize,
-    length: usize,
-}
-
-impl Scratch {
-    /// `length` zero bytes.
-    pub fn new(length: usize) -> Option<Self> {
-        let protection = (libc::PROT_READ | libc::PROT_WRITE) as usize;
-        let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as usize;
-        // SAFETY: an anonymous mapping where the kernel likes.
-        let start = positive(unsafe { call(libc::SYS_mmap, 0, length, protection, flags, usize::MAX, 0) })?;
-        Some(Scratch { start, length })
-    }
-
-    /// The memory.
-    pub fn bytes(&mut self) -> &mut [u8] {
-        // SAFETY: the mapping is ours alone, `length` bytes long, zeroed by the kernel, and lives as long as `self`.
-        unsafe { core::slice::from_raw_parts_mut(self.start as *mut u8, self.length) }
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // SAFETY: unmaps exactly what `new` mapped; `bytes` cannot outlive `self`.
-        unsafe { call(libc::SYS_munmap, self.start, self.length, 0, 0, 0, 0) };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,12 +237,5 @@ mod tests {
         assert_ne!(random(), random());
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         assert!(clock(libc::CLOCK_REALTIME).abs_diff(now) < Duration::from_secs(60));
-    }
-
-    #[test]
-    fn scratch_memory_is_zero_and_writable() {
-        let mut scratch = Scratch::new(100_000).unwrap();
-        assert!(scratch.bytes().iter().all(|byte| *byte == 0));
-        scratch.bytes().fill(1);
     }
 }
