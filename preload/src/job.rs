@@ -4,33 +4,8 @@
 use crate::container;
 use crate::environment::Environment;
 use crate::sys;
-use customs_spec::json::overwrite;
+use crate::text::Short;
 use customs_spec::policy::{Policy, Texts};
-
-/// A short text of its own.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct Text<const SIZE: usize> {
-    length: usize,
-    bytes: [u8; SIZE],
-}
-
-impl<const SIZE: usize> Text<SIZE> {
-    /// The beginning of `bytes`, as much as there is room for.
-    pub fn of(bytes: &[u8]) -> Self {
-        let mut text = Text { length: 0, bytes: [0; SIZE] };
-        text.length = overwrite(&mut text.bytes, bytes);
-        text
-    }
-
-    /// The text.
-    pub fn get(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
-    }
-}
-
-/// Longer than anything a batch system says; the record cuts further.
-pub type Short = Text<96>;
 
 /// The claims.
 #[derive(Clone, Copy)]

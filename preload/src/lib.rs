@@ -36,6 +36,7 @@ mod python;
 mod report;
 mod slots;
 mod sys;
+mod text;
 mod transport;
 mod user;
 mod versions;

@@ -2,8 +2,8 @@
 //! opened through, and without a lock of the loader's, so that a `dlopen` in another thread cannot make us wait.
 
 use crate::lines::each_line;
-use crate::memory::Arena;
 use crate::sys::Descriptor;
+use crate::text::Arena;
 use crate::versions;
 use core::ffi::CStr;
 use core::mem::size_of;

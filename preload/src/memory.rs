@@ -11,12 +11,12 @@ use crate::process::Process;
 use crate::python::{Api, MethodDef, Raw};
 use crate::slots::Slots;
 use crate::sys;
+use crate::text::Arena;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use customs_spec::inspect::Inspector;
-use customs_spec::json::overwrite;
 use customs_spec::policy::{self, Policy};
 
 /// Bytes of the state, whole pages.
@@ -147,42 +147,6 @@ impl Notes {
         reported: None,
         tries: 0,
     };
-}
-
-/// Short texts one after the other: a length byte, then the text.
-#[repr(C)]
-pub struct Arena<const SIZE: usize> {
-    used: usize,
-    bytes: [u8; SIZE],
-}
-
-impl<const SIZE: usize> Arena<SIZE> {
-    /// Adds the text made of `parts`; one that is too long or does not fit any more is dropped.
-    pub fn push(&mut self, parts: &[&[u8]]) -> Option<()> {
-        let length = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
-        let start = self.used;
-        let end = start.checked_add(length)?.checked_add(1)?;
-        let (header, mut rest) = self.bytes.get_mut(start..end)?.split_first_mut()?;
-        *header = u8::try_from(length).ok()?;
-        for part in parts {
-            let (place, after) = rest.split_at_mut_checked(part.len())?;
-            overwrite(place, part);
-            rest = after;
-        }
-        self.used = end;
-        Some(())
-    }
-
-    /// The texts in the order they came.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
-        let mut rest = self.bytes.get(..self.used).unwrap_or_default();
-        core::iter::from_fn(move || {
-            let (length, after) = rest.split_first()?;
-            let (text, after) = after.split_at_checked(usize::from(*length))?;
-            rest = after;
-            Some(text)
-        })
-    }
 }
 
 /// Makes the state writable. Until then `take` has nothing to give.

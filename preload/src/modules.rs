@@ -1,8 +1,8 @@
 //! `sys.modules` of one interpreter, shown to the inspector.
 
-use crate::memory::Arena;
 use crate::own::Own;
 use crate::python::{Object, Python};
+use crate::text::Arena;
 use core::ops::ControlFlow;
 use customs_spec::hash;
 use customs_spec::inspect::Inspector;

@@ -1,8 +1,8 @@
 //! The user's own code: `__main__` and modules outside of the standard library and site-packages. What it binds by
 //! name, the user asked for; the rest came along.
 
-use crate::job::Text;
 use crate::python::{Dict, Object, Owned, Python};
+use crate::text::Text;
 use core::ops::ControlFlow;
 use customs_spec::hash;
 use customs_spec::inspect::Inspector;

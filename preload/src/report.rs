@@ -2,13 +2,14 @@
 
 use crate::container::Runtime;
 use crate::errno::Errno;
-use crate::job::{Claims, Text};
+use crate::job::Claims;
 use crate::libraries;
-use crate::memory::{self, Arena, Notes, State};
+use crate::memory::{self, Notes, State};
 use crate::modules;
 use crate::process::Process;
 use crate::python::{Owned, Python, Raw};
 use crate::sys;
+use crate::text::{Arena, Text};
 use crate::transport::{self, Sender};
 use crate::user;
 use crate::versions;

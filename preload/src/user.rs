@@ -1,8 +1,9 @@
 //! Who runs this process: from numbers that the kernel vouches for, never from `USER`, and without a name service.
 
-use crate::job::{Claims, Short, decimal};
+use crate::job::{Claims, decimal};
 use crate::lines::each_line;
 use crate::sys;
+use crate::text::Short;
 use core::ops::ControlFlow;
 use customs_spec::policy::Policy;
 

@@ -1,9 +1,9 @@
 //! Versions of what was found, read from where packages keep them and never asked for: an attribute that is
 //! computed on demand would run the package's code.
 
-use crate::memory::Arena;
 use crate::python::{Dict, Object, Owned, Python};
 use crate::sys;
+use crate::text::Arena;
 use core::ffi::CStr;
 use customs_spec::inspect::Inspector;
 use customs_spec::json::overwrite;

@@ -62,7 +62,7 @@ fn a_second_life_that_imports_more_is_a_second_record_of_the_same_process() {
 }
 
 /// Ends while one thread imports and forgets modules, and two do to `sys.modules` what an import does to it as fast as
-/// they can. The many modules that stay make a walk over it long enough to be met by them: without a lock, it crashes.
+/// they can. The many modules that stay make a walk over it long enough to be met by them.
 const DAEMONS: &str = "\
 import sys, threading, time, types
 

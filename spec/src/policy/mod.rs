@@ -10,6 +10,7 @@
 //! ```
 //! All numbers are little-endian; an offset of 0 is "none".
 
+mod bytes;
 #[cfg(feature = "site")]
 mod decode;
 #[cfg(feature = "site")]
@@ -156,5 +157,5 @@ impl core::error::Error for Damage {}
 
 /// The digest that a record's field `policy` carries: that of a whole policy's bytes, as its header has it.
 pub fn digest(bytes: &[u8]) -> u64 {
-    read::number64(bytes, 16)
+    bytes::number64(bytes, 16)
 }

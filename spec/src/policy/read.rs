@@ -1,6 +1,7 @@
 //! The policy in place: what the library reads. Nothing here allocates, and nothing can panic: an offset
 //! that leads nowhere reads as "none".
 
+use super::bytes::{Sequence, number, number64, sequence, text};
 use super::*;
 use crate::record::{Fields, Privacy};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -9,15 +10,6 @@ use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 #[derive(Clone, Copy)]
 pub struct Policy<'p> {
     bytes: &'p [u8],
-}
-
-/// A sequence of items of `width` words each.
-#[derive(Clone, Copy)]
-struct Sequence<'p> {
-    bytes: &'p [u8],
-    at: usize,
-    width: usize,
-    count: usize,
 }
 
 /// The look-up table of module names, at hand.
@@ -102,56 +94,6 @@ pub struct Subsystem<'p> {
     /// Globs over the host name.
     pub hosts: Texts<'p>,
     env: Texts<'p>,
-}
-
-fn number(bytes: &[u8], at: usize) -> u32 {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u32::from_le_bytes(*word))
-}
-
-pub(super) fn number64(bytes: &[u8], at: usize) -> u64 {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
-}
-
-fn short(bytes: &[u8], at: usize) -> usize {
-    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| usize::from(u16::from_le_bytes(*word)))
-}
-
-fn text(bytes: &[u8], at: u32) -> &[u8] {
-    let at = at as usize;
-    if at < HEADER {
-        return b"";
-    }
-    let start = at.saturating_add(2);
-    bytes.get(start..start.saturating_add(short(bytes, at))).unwrap_or_default()
-}
-
-fn sequence(bytes: &[u8], at: u32, width: usize) -> Sequence<'_> {
-    let at = at as usize;
-    let count = if at < HEADER { 0 } else { short(bytes, at) };
-    Sequence { bytes, at: at.saturating_add(2), width, count }
-}
-
-impl<'p> Sequence<'p> {
-    fn word(self, item: usize, word: usize) -> u32 {
-        let index = item.saturating_mul(self.width).saturating_add(word);
-        number(self.bytes, self.at.saturating_add(index.saturating_mul(4)))
-    }
-
-    fn text(self, item: usize, word: usize) -> &'p [u8] {
-        text(self.bytes, self.word(item, word))
-    }
-
-    fn sequence(self, item: usize, word: usize, width: usize) -> Sequence<'p> {
-        sequence(self.bytes, self.word(item, word), width)
-    }
-
-    fn texts(self, item: usize, word: usize) -> Texts<'p> {
-        Texts(self.sequence(item, word, 1))
-    }
-
-    fn numbers(self) -> impl Iterator<Item = u32> + Clone + use<'p> {
-        (0..self.count).map(move |item| self.word(item, 0))
-    }
 }
 
 impl<'p> Texts<'p> {
@@ -276,8 +218,8 @@ impl<'p> Policy<'p> {
         let items = self.items(Slot::Subsystems, words::SUBSYSTEM);
         (0..items.count).map(move |item| Subsystem {
             name: items.text(item, 0),
-            hosts: items.texts(item, 1),
-            env: items.texts(item, 2),
+            hosts: Texts(items.sequence(item, 1, 1)),
+            env: Texts(items.sequence(item, 2, 1)),
         })
     }
 
@@ -394,10 +336,10 @@ impl<'p> Modules<'p> {
 fn check(items: Sequence<'_>, item: usize) -> Check<'_> {
     Check {
         name: items.text(item, 0),
-        modules: items.texts(item, 1),
-        libraries: items.texts(item, 2),
-        unless_main: items.texts(item, 3),
-        unless_executable: items.texts(item, 4),
+        modules: Texts(items.sequence(item, 1, 1)),
+        libraries: Texts(items.sequence(item, 2, 1)),
+        unless_main: Texts(items.sequence(item, 3, 1)),
+        unless_executable: Texts(items.sequence(item, 4, 1)),
         version_module: items.text(item, 5),
         version_attribute: items.text(item, 6),
         distribution: items.text(item, 7),

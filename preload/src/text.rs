@@ -1,0 +1,64 @@
+//! Texts in places of a fixed size: what is remembered from the start of an interpreter to its end.
+
+use customs_spec::json::overwrite;
+
+/// A short text of its own.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Text<const SIZE: usize> {
+    length: usize,
+    bytes: [u8; SIZE],
+}
+
+impl<const SIZE: usize> Text<SIZE> {
+    /// The beginning of `bytes`, as much as there is room for.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut text = Text { length: 0, bytes: [0; SIZE] };
+        text.length = overwrite(&mut text.bytes, bytes);
+        text
+    }
+
+    /// The text.
+    pub fn get(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+/// Longer than anything a batch system says; the record cuts further.
+pub type Short = Text<96>;
+
+/// Short texts one after the other: a length byte, then the text.
+#[repr(C)]
+pub struct Arena<const SIZE: usize> {
+    used: usize,
+    bytes: [u8; SIZE],
+}
+
+impl<const SIZE: usize> Arena<SIZE> {
+    /// Adds the text made of `parts`; one that is too long or does not fit any more is dropped.
+    pub fn push(&mut self, parts: &[&[u8]]) -> Option<()> {
+        let length = parts.iter().fold(0_usize, |sum, part| sum.saturating_add(part.len()));
+        let start = self.used;
+        let end = start.checked_add(length)?.checked_add(1)?;
+        let (header, mut rest) = self.bytes.get_mut(start..end)?.split_first_mut()?;
+        *header = u8::try_from(length).ok()?;
+        for part in parts {
+            let (place, after) = rest.split_at_mut_checked(part.len())?;
+            overwrite(place, part);
+            rest = after;
+        }
+        self.used = end;
+        Some(())
+    }
+
+    /// The texts in the order they came.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
+        let mut rest = self.bytes.get(..self.used).unwrap_or_default();
+        core::iter::from_fn(move || {
+            let (length, after) = rest.split_first()?;
+            let (text, after) = after.split_at_checked(usize::from(*length))?;
+            rest = after;
+            Some(text)
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! The record of one process: what it says ([`field`]), and how it becomes messages ([`message`], [`write`]).
+
+mod field;
+mod message;
+mod write;
+
+pub use field::{Field, Fields, Privacy};
+pub use message::MAX_PARTS;
+
+/// Version of the record's shape, its field `schema`.
+pub const SCHEMA: u64 = 1;
+
+/// One process. Text is bytes as found: the writer makes valid UTF-8 of it.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(missing_docs, reason = "the fields are documented at `Field`")]
+pub struct Record<'a> {
+    pub id: u128,
+    pub seq: u32,
+    pub list: &'a [u8],
+    pub policy: u64,
+    pub host: &'a [u8],
+    pub system: &'a [u8],
+    pub subsystem: &'a [u8],
+    pub username: &'a [u8],
+    pub uid: u32,
+    pub pid: u32,
+    pub ppid: u32,
+    pub executable: &'a [u8],
+    pub main: &'a [u8],
+    pub prefix: &'a [u8],
+    pub python: &'a [u8],
+    pub is_compute: bool,
+    pub is_shifter: bool,
+    pub container: &'a [u8],
+    pub is_staff: bool,
+    pub job_id: &'a [u8],
+    pub num_nodes: u32,
+    pub qos: &'a [u8],
+    pub repo: &'a [u8],
+    /// Microseconds since 1970.
+    pub start: u64,
+    /// Microseconds.
+    pub elapsed: u64,
+    pub exit: &'a [u8],
+    /// The rate as a JSON number; empty when the list is no sample.
+    pub rate: &'a [u8],
+    pub canary: &'a [u8],
+    pub parent: Option<u128>,
+    /// What of it stays here.
+    pub privacy: Privacy,
+}
+
+/// One name that was found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Finding<'a> {
+    /// Reported name.
+    pub name: &'a [u8],
+    /// Empty: not known.
+    pub version: &'a [u8],
+    /// Bound by the user's own code.
+    pub direct: bool,
+    /// Found as a mapped shared library.
+    pub library: bool,
+}
+
+/// Longest name of a package, in bytes after escaping.
+pub const MAX_NAME: usize = 64;
