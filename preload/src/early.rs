@@ -43,29 +43,32 @@ pub fn open() -> Option<()> {
 
 /// Points `variable` at a copy of its table with our wrapper in it.
 pub fn wrap(variable: *mut *mut c_void) -> Option<()> {
-    let entries = Table::at(variable)?;
-    if entries.clone().any(|entry| entry.is_ours()) {
-        return Some(());
-    }
+    let mut entries = Table::at(variable)?;
     let mut state = memory::take()?;
-    let is_2 = entries.clone().any(|entry| entry.is_named(c"__builtin__"));
-    let wrapped = if is_2 { c"zipimport" } else { c"posix" };
     let copy = &mut state.inittab.entries;
-    let mut original = None;
-    let mut end = 0;
-    for (place, entry) in copy.iter_mut().zip(entries.clone()) {
-        *place = entry;
-        end = usize::saturating_add(end, 1);
-        if original.is_none() && entry.is_named(wrapped) {
-            original = entry.init;
-            place.init = Some(first_init);
+    let (mut posix, mut zipimport, mut is_2) = (None, None, false);
+    let mut end: usize = 0;
+    for (index, place) in copy.iter_mut().enumerate() {
+        let Some(entry) = entries.next() else { break };
+        if entry.is_ours() {
+            return Some(());
         }
+        *place = entry;
+        match entry.name() {
+            b"posix" => posix = Some(index),
+            b"zipimport" => zipimport = Some(index),
+            b"__builtin__" => is_2 = true,
+            _ => {}
+        }
+        end = index.saturating_add(1);
     }
     // The copy needs its end, too; a table that does not fit is left alone.
     *copy.get_mut(end)? = Entry { name: core::ptr::null(), init: None };
-    if end != entries.count() {
+    if entries.next().is_some() {
         return None;
     }
+    let wrapped = copy.get_mut(if is_2 { zipimport } else { posix }?)?;
+    let original = wrapped.init.replace(first_init);
     memory::set_original(original?);
     let copy = copy.as_mut_ptr().cast();
     // SAFETY: CPython's own variable, which embedders are invited to change before initialisation; the copy lives
@@ -81,7 +84,7 @@ pub fn is_wrapped(variable: *mut *mut c_void) -> bool {
 
 /// Whether `name` is a built-in module, so that importing it searches for nothing.
 pub fn is_builtin(api: &Api, name: &CStr) -> bool {
-    api.inittab.and_then(Table::at).is_some_and(|mut entries| entries.any(|entry| entry.is_named(name)))
+    api.inittab.and_then(Table::at).is_some_and(|mut entries| entries.any(|entry| entry.name() == name.to_bytes()))
 }
 
 /// The Python whose table we wrapped: the object that holds the original.
@@ -95,9 +98,12 @@ impl Entry {
         self.init.is_some_and(|init| init as usize == first_init as *const () as usize)
     }
 
-    fn is_named(&self, name: &CStr) -> bool {
+    fn name(&self) -> &[u8] {
+        if self.name.is_null() {
+            return b"";
+        }
         // SAFETY: entries before the last have a name, a text that ends in NUL.
-        !self.name.is_null() && unsafe { CStr::from_ptr(self.name) } == name
+        unsafe { CStr::from_ptr(self.name) }.to_bytes()
     }
 }
 

@@ -44,10 +44,10 @@ unsafe extern "C" fn confstr_from(name: c_int, buffer: *mut c_char, size: usize,
 fn notice(caller: usize) -> Option<()> {
     let object = objects::find(|object| object.contains(caller).then_some(object))?;
     let api = Api::of(object)?;
-    if api.here() != Place::Main || !arm::is_wanted() {
+    let early = api.inittab.is_some_and(early::is_wrapped);
+    if api.here() != Place::Main || !(early || arm::is_wanted()) {
         return None;
     }
-    let early = api.inittab.is_some_and(early::is_wrapped);
     memory::unlock()?;
     let mut state = memory::take()?;
     state.notes.python = Some(api);
