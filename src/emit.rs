@@ -105,9 +105,9 @@ fn send_to(server: &Server, message: &[u8]) -> Result<()> {
             socket.send_to(message, path)?
         }
         Server::File(path) => {
-            // As the library does it: a symbolic link may be somebody's trap.
-            let no_link = OFlag::O_NOFOLLOW.bits();
-            let mut file = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(no_link).open(path)?;
+            // As the library does it: a symbolic link may be somebody's trap, and a FIFO without a reader would block.
+            let careful = (OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK).bits();
+            let mut file = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(careful).open(path)?;
             let line = [message, b"\n"].concat();
             file.write(&line)?.min(message.len())
         }

@@ -210,7 +210,9 @@ fn processes_the_policy_says_nothing_about_make_no_system_call_for_it() {
         }
         let output = command.args([python(), "-S", "-c", "pass"]).env("PYTHONHASHSEED", "1").output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        let name = |line: &str| line.split(['(', ' ']).find(|word| word.parse::<u32>().is_err()).map(str::to_owned);
+        let name = |line: &str| {
+            line.split(['(', ' ']).find(|word| !word.is_empty() && word.parse::<u32>().is_err()).map(str::to_owned)
+        };
         let calls: Vec<String> = text.lines().filter_map(name).collect();
         // The loader ends by unmapping its cache of libraries.
         let start = calls.iter().position(|call| call == "munmap").expect("a loader's last call");

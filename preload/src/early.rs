@@ -55,8 +55,8 @@ pub fn wrap(variable: *mut *mut c_void) -> Option<()> {
         }
         *place = entry;
         match entry.name() {
-            b"posix" => posix = Some(index),
-            b"zipimport" => zipimport = Some(index),
+            b"posix" => posix = posix.or(Some(index)),
+            b"zipimport" => zipimport = zipimport.or(Some(index)),
             b"__builtin__" => is_2 = true,
             _ => {}
         }

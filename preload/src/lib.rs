@@ -6,8 +6,8 @@
 //! The story, a file a chapter:
 //!  - two doors lead in: [`early`], for a libpython that is there when the program starts, and [`late`], for one
 //!    that is opened later;
-//!  - behind both, [`arm`] asks the policy whether this process is to be reported at all, and if so has the
-//!    interpreter call us at its end (in newer sub-interpreters through [`slots`]);
+//!  - at both, [`arm`] asks the policy whether this process is to be reported at all, before anything is touched;
+//!    behind them it has the interpreter call us at its end (in newer sub-interpreters through [`slots`]);
 //!  - then [`report`] looks ([`modules`], [`own`], [`versions`], [`libraries`]), describes the process ([`process`], [`user`],
 //!    [`job`], [`container`]) and sends what the policy wants sent ([`transport`]).
 //!

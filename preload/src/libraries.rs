@@ -27,15 +27,13 @@ pub fn look<const SIZE: usize>(inspector: &mut Inspector, versions: &mut Arena<S
         return Some(());
     }
     // A kernel before 6.11. Writing all of it out takes it some 150 µs for a small Python.
-    let mut last = 0;
     each_line(MAPS, space, |line| {
-        // An object is some five lines in a row.
-        let path = line.iter().position(|byte| *byte == b'/').and_then(|slash| line.get(slash..)).unwrap_or_default();
-        let place = customs_spec::hash::digest(path);
-        if place != last {
-            last = place;
-            see(path);
+        // Permissions are the second field (proc_pid_maps(5)).
+        if !line.split(|byte| *byte == b' ').nth(1).is_some_and(|permissions| permissions.contains(&b'x')) {
+            return ControlFlow::Continue(());
         }
+        let path = line.iter().position(|byte| *byte == b'/').and_then(|slash| line.get(slash..)).unwrap_or_default();
+        see(path);
         ControlFlow::Continue(())
     })
 }

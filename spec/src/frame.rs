@@ -34,7 +34,7 @@ impl Header<'_> {
         out.raw(b">1 ");
         timestamp(self.time, out);
         out.raw(b" ");
-        token(self.host, MAX_HOSTNAME, out);
+        token(self.host, MAX_HOSTNAME, of_a_host, out);
         out.raw(b" ");
         out.raw(APP_NAME);
         out.raw(b" ");
@@ -43,20 +43,23 @@ impl Header<'_> {
             pid => out.number(u64::from(pid)),
         }
         out.raw(b" ");
-        token(self.msgid, MAX_MSGID, out);
+        token(self.msgid, MAX_MSGID, |byte| byte.is_ascii_graphic(), out);
         out.raw(b" - ");
     }
 }
 
-/// At most `cap` bytes, `-` for nothing at all. RFC 5424 allows every `%d33-126` here, but receivers stumble over
-/// what no host or key is made of, so the rest becomes `_`.
-fn token(bytes: &[u8], cap: usize, out: &mut Writer) {
+/// What a host name is made of. RFC 5424 allows every `%d33-126`, but receivers stumble over the rest.
+fn of_a_host(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b".-".contains(&byte)
+}
+
+/// At most `cap` bytes, `_` for those that are not `allowed`, `-` for nothing at all.
+fn token(bytes: &[u8], cap: usize, allowed: fn(u8) -> bool, out: &mut Writer) {
     if bytes.is_empty() {
         return out.raw(b"-");
     }
     for byte in bytes.iter().take(cap) {
-        let plain = byte.is_ascii_alphanumeric() || b".-".contains(byte);
-        out.raw(&[if plain { *byte } else { b'_' }]);
+        out.raw(&[if allowed(*byte) { *byte } else { b'_' }]);
     }
 }
 

@@ -48,7 +48,7 @@ pub fn of_parts(key: [u64; 2], parts: &[&[u8]]) -> u128 {
     hasher.finish()
 }
 
-/// The key of everything that has to come out the same on every node: digests, identities, samples.
+/// The key of everything that has to come out the same on every node: identities and samples.
 pub const PUBLIC_KEY: [u64; 2] = [0, 0];
 
 /// Two halves of a key from a secret of any length.

@@ -18,7 +18,7 @@ const CAPS: [Caps; 7] = [
 ];
 /// What the fixed fields leave for findings, if any caps can bring it about.
 const ROOM_FOR_FINDINGS: usize = 600;
-/// And never less than the longest finding, twice named and with its version.
+/// And never less than the longest finding: named as package, direct, library and with its version.
 const ROOM_FOR_ONE: usize = PER_MESSAGE + 4 * (MAX_NAME + 3) + MAX_VERSION + 3;
 
 /// A message is never made longer than this many parts: beyond it the rest is dropped.
