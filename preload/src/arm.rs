@@ -4,10 +4,12 @@ use crate::early;
 use crate::environment::Environment;
 use crate::errno;
 use crate::job::Claims;
-use crate::memory::{self, Notes};
+use crate::memory::{self, State};
+use crate::process::Process;
 use crate::python::{MethodDef, Place, Python, Raw};
 use crate::report;
 use crate::sys;
+use crate::user::User;
 use core::ffi::CStr;
 
 /// A `PyCFunction` (Include/methodobject.h).
@@ -22,10 +24,10 @@ const NO_ARGUMENTS: core::ffi::c_int = 4;
 /// This thread must hold the GIL.
 pub unsafe fn arm() -> Option<()> {
     let mut state = memory::take()?;
-    let notes = &mut state.notes;
-    if notes.claims.is_none() {
-        prepare(notes)?;
+    if state.notes.claims.is_none() {
+        prepare(&mut state)?;
     }
+    let notes = &mut state.notes;
     let api = notes.python?;
     let main = api.here() != Place::Other;
     if main && notes.armed {
@@ -59,12 +61,17 @@ pub fn is_wanted() -> bool {
     !opted_out && !other_rank
 }
 
-/// What is learnt when the first interpreter starts.
-fn prepare(notes: &mut Notes) -> Option<()> {
+/// Everything that can be known when the first interpreter starts is learnt then. At the end a program may have
+/// no descriptor left, no /proc and no right to ask; and the less there is to do, the better.
+fn prepare(State { notes, space, .. }: &mut State) -> Option<()> {
+    let policy = memory::verified_policy();
     if notes.python.is_none() {
         notes.python = early::python();
     }
-    notes.claims = Some(Claims::read(memory::verified_policy(), Environment::of_process()?));
+    let claims = Claims::read(policy, Environment::of_process()?);
+    notes.process = Process::identify(space);
+    notes.user = Some(User::of_process(policy, &claims, space));
+    notes.claims = Some(claims);
     notes.errno = errno::location();
     notes.pid = sys::pid();
     notes.seccomp = sys::seccomp_mode();

@@ -12,6 +12,7 @@ use crate::python::{Api, MethodDef, Raw};
 use crate::slots::Slots;
 use crate::sys;
 use crate::text::Arena;
+use crate::user::User;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
 use core::ops::{Deref, DerefMut};
@@ -101,7 +102,7 @@ pub struct State {
     pub versions: Arena<VERSIONS>,
     /// Top-level modules outside the standard library, where a list samples all.
     pub others: Arena<OTHERS>,
-    /// For reading files, while a report is made.
+    /// For reading files.
     pub space: [u8; SPACE],
     /// For one message. Both lie here because a mapping of their own would cost more than the report's own work.
     pub message: [u8; SPACE],
@@ -123,8 +124,10 @@ pub struct Notes {
     pub pid: u32,
     /// Seccomp mode at the start.
     pub seccomp: Option<usize>,
-    /// What the kernel calls the process, once it was asked.
+    /// What the kernel calls the process.
     pub process: Option<Process>,
+    /// Who runs it.
+    pub user: Option<User>,
     /// Number of the next report.
     pub sequence: u32,
     /// What the last report found, as a digest: the same is not reported again.
@@ -143,6 +146,7 @@ impl Notes {
         pid: 0,
         seccomp: None,
         process: None,
+        user: None,
         sequence: 0,
         reported: None,
         tries: 0,

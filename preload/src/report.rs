@@ -6,12 +6,10 @@ use crate::job::Claims;
 use crate::libraries;
 use crate::memory::{self, Notes, State};
 use crate::modules;
-use crate::process::Process;
 use crate::python::{Owned, Python, Raw};
 use crate::sys;
 use crate::text::{Arena, Text};
 use crate::transport::{self, Sender};
-use crate::user;
 use crate::versions;
 use customs_spec::frame::Header;
 use customs_spec::hash;
@@ -27,8 +25,8 @@ pub unsafe extern "C" fn at_exit(_: Raw, _: Raw) -> Raw {
 /// That of any other interpreter: what it found is kept for the report to come.
 pub unsafe extern "C" fn at_end_of_subinterpreter(_: Raw, _: Raw) -> Raw {
     called(|python, state, policy| {
-        let State { notes, found, versions, others, space, .. } = state;
-        let wants_others = samples_others(policy, notes, space)?;
+        let State { notes, found, versions, others, .. } = state;
+        let wants_others = samples_others(policy, notes)?;
         let mut inspector = Inspector::new(policy, b"", b"", found)?;
         look(python, policy, &mut inspector, versions, wants_others.then_some(others))
     })
@@ -57,17 +55,9 @@ fn is_ours(notes: &Notes) -> bool {
 }
 
 /// Whether any list takes the names of all modules in this process.
-fn samples_others(policy: Policy, notes: &mut Notes, space: &mut [u8]) -> Option<bool> {
-    let id = identify(notes, space)?.id;
-    let claims = notes.claims.as_ref()?;
+fn samples_others(policy: Policy, notes: &Notes) -> Option<bool> {
+    let (claims, id) = (notes.claims.as_ref()?, notes.process?.id);
     Some(policy.lists().any(|list| list.all && is_sampled(policy, &list, claims, id)))
-}
-
-fn identify(notes: &mut Notes, space: &mut [u8]) -> Option<Process> {
-    if notes.process.is_none() {
-        notes.process = Process::identify(space);
-    }
-    notes.process
 }
 
 /// Whether this process, or its job, falls into a list's sample. Every node comes to the same answer of a job.
@@ -133,9 +123,7 @@ fn main_path(python: Python<'_>) -> Option<Owned<'_>> {
 fn report(python: Python, state: &mut State, policy: Policy) -> Option<()> {
     let State { notes, found, versions, others, space, message, .. } = state;
     notes.armed = false;
-    let process = identify(notes, space)?;
-    let id = process.id;
-    let wants_others = samples_others(policy, notes, space)?;
+    let wants_others = samples_others(policy, notes)?;
 
     let mut paths = Paths::of(python, space);
     if paths.executable.get().is_empty() {
@@ -159,11 +147,9 @@ fn report(python: Python, state: &mut State, policy: Policy) -> Option<()> {
     let sequence = notes.sequence;
     notes.sequence = sequence.saturating_add(1);
 
-    let claims = notes.claims.as_ref()?;
+    let (claims, process, user) = (notes.claims.as_ref()?, notes.process?, notes.user.as_ref()?);
+    let id = process.id;
     let times = process.times();
-    let is_staff = user::is_staff(policy, space);
-    let uid = user::uid(space);
-    let username = user::name(uid, claims, space);
     let record = Record {
         id,
         seq: sequence,
@@ -171,8 +157,8 @@ fn report(python: Python, state: &mut State, policy: Policy) -> Option<()> {
         host: claims.host.get(),
         system: policy.system(),
         subsystem: claims.subsystem.get(),
-        username: username.get(),
-        uid,
+        username: user.name.get(),
+        uid: user.uid,
         pid: notes.pid,
         ppid: sys::parent_pid(),
         executable: paths.executable.get(),
@@ -182,7 +168,7 @@ fn report(python: Python, state: &mut State, policy: Policy) -> Option<()> {
         is_compute: claims.is_compute,
         is_shifter: claims.container == Some(Runtime::Shifter),
         container: claims.container.map_or(b"", Runtime::name),
-        is_staff,
+        is_staff: user.is_staff,
         job_id: claims.job_id.get(),
         num_nodes: claims.num_nodes,
         qos: claims.qos.get(),

@@ -7,8 +7,27 @@ use crate::text::Short;
 use core::ops::ControlFlow;
 use customs_spec::policy::Policy;
 
+/// The user of a process.
+#[derive(Clone, Copy)]
+pub struct User {
+    /// Outside of user namespaces.
+    pub uid: u32,
+    /// Login name; empty where only a name service knows it.
+    pub name: Short,
+    /// In one of the staff's groups.
+    pub is_staff: bool,
+}
+
+impl User {
+    /// This process's.
+    pub fn of_process(policy: Policy, claims: &Claims, space: &mut [u8]) -> Self {
+        let uid = uid(space);
+        User { uid, name: name(uid, claims, space), is_staff: is_staff(policy, space) }
+    }
+}
+
 /// The user id outside of a user namespace, in which everybody may be 0.
-pub fn uid(space: &mut [u8]) -> u32 {
+fn uid(space: &mut [u8]) -> u32 {
     let uid = sys::uid();
     let mut link = [0; 32];
     // The name of the first user namespace is a constant (`PROC_USER_INIT_INO` in linux/proc_ns.h), and a link is
@@ -36,7 +55,7 @@ fn numbers(line: &[u8]) -> Option<[u32; 3]> {
 }
 
 /// Whether the user is in one of the staff's groups. Groups that a user namespace does not map count as nobody's.
-pub fn is_staff(policy: Policy, space: &mut [u8]) -> bool {
+fn is_staff(policy: Policy, space: &mut [u8]) -> bool {
     if policy.staff().next().is_none() {
         return false;
     }
@@ -48,7 +67,7 @@ pub fn is_staff(policy: Policy, space: &mut [u8]) -> bool {
 
 /// The login name of `uid`: from /etc/passwd, else from Slurm if that speaks of the same number; else empty, for
 /// the collector to look up.
-pub fn name(uid: u32, claims: &Claims, space: &mut [u8]) -> Short {
+fn name(uid: u32, claims: &Claims, space: &mut [u8]) -> Short {
     let [slurm_name, slurm_uid] = &claims.slurm_user;
     in_passwd(uid, space).unwrap_or_else(|| match decimal(slurm_uid.get()) {
         Some(number) if number == uid => *slurm_name,
