@@ -24,3 +24,5 @@ mod harm;
 mod receivers;
 // Real packages are reported as they are.
 mod wheels;
+// What once broke.
+mod lessons;

@@ -6,47 +6,40 @@ use crate::errno;
 use crate::job::Claims;
 use crate::memory::{self, State};
 use crate::process::Process;
-use crate::python::{MethodDef, Place, Python, Raw};
-use crate::report;
+use crate::python::{MethodDef, Place, Python};
 use crate::sys;
 use crate::user::User;
 use core::ffi::CStr;
-
-/// A `PyCFunction` (Include/methodobject.h).
-type Callback = unsafe extern "C" fn(Raw, Raw) -> Raw;
-
-/// `METH_NOARGS` (Include/methodobject.h).
-const NO_ARGUMENTS: core::ffi::c_int = 4;
 
 /// Has the current interpreter call us at its end.
 ///
 /// # Safety
 /// This thread must hold the GIL.
 pub unsafe fn arm() -> Option<()> {
-    let mut state = memory::take()?;
-    if state.notes.claims.is_none() {
-        prepare(&mut state)?;
-    }
-    let notes = &mut state.notes;
-    let api = notes.python?;
-    let main = api.here() != Place::Other;
-    if main && notes.armed {
+    let mut state = memory::take_soon()?;
+    let main = state.notes.python.or_else(early::python)?.here() != Place::Other;
+    if main && state.notes.armed {
         return None;
     }
-    let [for_main, for_others] = &mut notes.methods;
-    let (place, callback): (_, Callback) =
-        if main { (for_main, report::at_exit) } else { (for_others, report::at_end_of_subinterpreter) };
-    *place =
-        MethodDef { name: c"customs".as_ptr(), method: Some(callback), flags: NO_ARGUMENTS, doc: core::ptr::null() };
-    let method = &raw mut *place;
+    if state.notes.claims.is_none() || main && state.notes.pid != sys::pid() {
+        prepare(&mut state)?;
+    }
+    let api = state.notes.python?;
+    let methods = memory::methods();
+    let method = match main {
+        // SAFETY: a place inside of what `methods` points at.
+        true => unsafe { &raw mut (*methods).at_exit },
+        // SAFETY: as above.
+        false => unsafe { &raw mut (*methods).at_end_of_subinterpreter },
+    };
     memory::set_none(&api);
-    notes.armed |= main;
+    state.notes.armed |= main;
     // Not held while Python works: another interpreter's start may come this way.
     drop(state);
     // SAFETY: the caller holds the GIL.
     let hooked = unsafe { Python::with(&api, |python| hook(python, method)) };
     if hooked.is_none() && main {
-        memory::take()?.notes.armed = false;
+        memory::take_soon()?.notes.armed = false;
     }
     hooked
 }
@@ -63,7 +56,7 @@ pub fn is_wanted() -> bool {
 
 /// Everything that can be known when the first interpreter starts is learnt then. At the end a program may have
 /// no descriptor left, no /proc and no right to ask; and the less there is to do, the better.
-fn prepare(State { notes, space, .. }: &mut State) -> Option<()> {
+fn prepare(State { notes, found, versions, others, space, .. }: &mut State) -> Option<()> {
     let policy = memory::verified_policy();
     if notes.python.is_none() {
         notes.python = early::python();
@@ -72,9 +65,14 @@ fn prepare(State { notes, space, .. }: &mut State) -> Option<()> {
     notes.process = Process::identify(space);
     notes.user = Some(User::of_process(policy, &claims, space));
     notes.claims = Some(claims);
+    // A child that was forked and starts an interpreter of its own has found nothing yet.
+    found.fill(0);
+    versions.clear();
+    others.clear();
+    (notes.sequence, notes.reported) = (0, None);
     notes.errno = errno::location();
     notes.pid = sys::pid();
-    notes.seccomp = sys::seccomp_mode();
+    notes.restrictions = sys::restrictions();
     Some(())
 }
 

@@ -9,6 +9,7 @@ use crate::arm;
 use crate::memory;
 use crate::objects;
 use crate::python::{Api, Place};
+use crate::slots;
 use core::ffi::{CStr, c_char, c_void};
 
 /// `PyInit_posix` and its like; in 2.7 it returns nothing, and what we pass on is not looked at.
@@ -43,37 +44,38 @@ pub fn open() -> Option<()> {
 
 /// Points `variable` at a copy of its table with our wrapper in it.
 pub fn wrap(variable: *mut *mut c_void) -> Option<()> {
-    let mut entries = Table::at(variable)?;
-    let mut state = memory::take()?;
-    let copy = &mut state.inittab.entries;
-    let (mut posix, mut zipimport, mut is_2) = (None, None, false);
-    let mut end: usize = 0;
-    for (index, place) in copy.iter_mut().enumerate() {
-        let Some(entry) = entries.next() else { break };
-        if entry.is_ours() {
-            return Some(());
-        }
-        *place = entry;
-        match entry.name() {
-            b"posix" => posix = posix.or(Some(index)),
-            b"zipimport" => zipimport = zipimport.or(Some(index)),
-            b"__builtin__" => is_2 = true,
-            _ => {}
-        }
-        end = index.saturating_add(1);
+    let entries = Table::at(variable)?;
+    let named = |name: &[u8]| entries.clone().position(|entry| entry.name() == name);
+    if entries.clone().any(|entry| entry.is_ours()) {
+        return Some(());
     }
-    // The copy needs its end, too; a table that does not fit is left alone.
-    *copy.get_mut(end)? = Entry { name: core::ptr::null(), init: None };
-    if entries.next().is_some() {
+    let wrapped = named(if named(b"__builtin__").is_some() { b"zipimport" } else { b"posix" })?;
+    let count = entries.clone().count();
+    let mut state = memory::take_soon()?;
+    // One table a process: a second Python's would take the copy away from under the first.
+    if count >= ENTRIES
+        || memory::original().is_some_and(|known| {
+            entries
+                .clone()
+                .nth(wrapped)
+                .is_none_or(|entry| entry.init.map(|init| init as usize) != Some(known as usize))
+        })
+    {
         return None;
     }
-    let wrapped = copy.get_mut(if is_2 { zipimport } else { posix }?)?;
-    let original = wrapped.init.replace(first_init);
+    let copy = memory::inittab(&mut state).cast::<Entry>();
+    let mut original = None;
+    for (index, mut entry) in entries.chain([Entry { name: core::ptr::null(), init: None }]).enumerate() {
+        if index == wrapped {
+            original = entry.init.replace(first_init);
+        }
+        // SAFETY: within the `ENTRIES` of our table; the same entries as before where CPython reads it already.
+        unsafe { copy.wrapping_add(index).write(entry) };
+    }
     memory::set_original(original?);
-    let copy = copy.as_mut_ptr().cast();
     // SAFETY: CPython's own variable, which embedders are invited to change before initialisation; the copy lives
-    // as long as the process, and at this time no other thread imports.
-    unsafe { variable.write(copy) };
+    // as long as the process.
+    unsafe { variable.write(copy.cast()) };
     Some(())
 }
 
@@ -89,8 +91,8 @@ pub fn is_builtin(api: &Api, name: &CStr) -> bool {
 
 /// The Python whose table we wrapped: the object that holds the original.
 pub fn python() -> Option<Api> {
-    let original = memory::original()? as *const () as usize;
-    objects::find(|object| if object.contains(original) { Api::of(object) } else { None })
+    let original = memory::original()? as usize;
+    Api::of(objects::find(|object| object.contains(original).then_some(object))?)
 }
 
 impl Entry {
@@ -143,10 +145,12 @@ unsafe extern "C" fn first_init() -> *mut c_void {
 
 /// An interpreter is starting, and the GIL is held: it initialises a module.
 fn arrive(module: *mut c_void) -> Option<()> {
-    let api = memory::take()?.notes.python.or_else(python)?;
+    let mut state = memory::take_soon()?;
+    let api = state.notes.python.or_else(python)?;
     if api.here() == Place::MainAmongOthers {
-        return memory::take()?.slots.add_to(&api, module);
+        return slots::add_to(&mut state, &api, module);
     }
+    drop(state);
     // SAFETY: the GIL is held.
     unsafe { arm::arm() }
 }

@@ -11,6 +11,7 @@ use crate::early;
 use crate::memory;
 use crate::objects;
 use crate::python::{Api, Place, Python, Raw};
+use crate::slots;
 use core::ffi::{c_char, c_int, c_void};
 
 /// `_CS_GNU_LIBPTHREAD_VERSION`, the same in glibc and musl (bits/confname.h, unistd.h).
@@ -43,20 +44,23 @@ unsafe extern "C" fn confstr_from(name: c_int, buffer: *mut c_char, size: usize,
 /// An interpreter is being started by the code at `caller`, if that is a CPython.
 fn notice(caller: usize) -> Option<()> {
     let object = objects::find(|object| object.contains(caller).then_some(object))?;
+    // One CPython a process: state, table and callbacks know one API. A second one is left alone.
+    let is_known = |init| object.contains(init as usize);
+    if memory::original().is_some_and(|init| !is_known(init)) || !arm::is_wanted() {
+        return None;
+    }
     let api = Api::of(object)?;
-    let early = api.inittab.is_some_and(early::is_wrapped);
-    if api.here() != Place::Main || !(early || arm::is_wanted()) {
+    if api.here() != Place::Main || api.inittab.is_some_and(early::is_wrapped) {
         return None;
     }
     memory::unlock()?;
-    let mut state = memory::take()?;
+    let mut state = memory::take_soon()?;
+    if state.notes.python.is_some_and(|known| known.none != api.none) {
+        return None;
+    }
     state.notes.python = Some(api);
-    state.notes.armed = false;
     state.notes.tries = 0;
     drop(state);
-    if early {
-        return Some(());
-    }
     let _ = api.inittab.and_then(early::wrap);
     ask_again(&api);
     Some(())
@@ -72,7 +76,7 @@ const TRIES: u32 = 1_000_000;
 
 /// Called by the evaluation loop of the main thread, with the GIL held.
 unsafe extern "C" fn called_back(_: *mut c_void) -> c_int {
-    let Some(mut state) = memory::take() else { return 0 };
+    let Some(mut state) = memory::take_soon() else { return 0 };
     let Some(api) = state.notes.python else { return 0 };
     if state.notes.armed || state.notes.tries >= TRIES {
         return 0;
@@ -88,8 +92,8 @@ unsafe extern "C" fn called_back(_: *mut c_void) -> c_int {
     // SAFETY: as above.
     let _ = unsafe { arm::arm() };
     // From 3.12 on, this Python took its copy of the table before we could stand at its early door.
-    if let (Some(_), Some(definition), Some(mut state)) = (api.own_gil, posix.flatten(), memory::take()) {
-        let _ = state.slots.add_to(&api, definition);
+    if let (Some(_), Some(definition), Some(mut state)) = (api.own_gil, posix.flatten(), memory::take_soon()) {
+        let _ = slots::add_to(&mut state, &api, definition);
     }
     0
 }

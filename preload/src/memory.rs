@@ -2,13 +2,14 @@
 //! segment: in a process without Python there is no writable page of ours, and nothing to map for one. When a
 //! Python was found, `unlock` makes the state writable, once.
 //!
-//! Access is by try-lock: who finds the state taken goes away. Nothing here ever waits.
+//! Access is by try-lock: who finds the state taken goes away, at once or after a bounded number of turns.
 
 use crate::early::{Init, Inittab};
 use crate::errno::Location;
 use crate::job::Claims;
 use crate::process::Process;
-use crate::python::{Api, MethodDef, Raw};
+use crate::python::{Api, Raw};
+use crate::report::{self, Methods};
 use crate::slots::Slots;
 use crate::sys;
 use crate::text::Arena;
@@ -79,10 +80,16 @@ struct Shared {
     /// `Py_IncRef` and `None`, which a callback must return even when it cannot have the state.
     increment: AtomicUsize,
     none: AtomicUsize,
+    /// What CPython reads on its own, at any time and in any thread: our table of built-in modules, the slots of one
+    /// of them, and what it calls us by. Each is written once, before CPython learns of it.
+    inittab: UnsafeCell<Inittab>,
+    slots: UnsafeCell<Slots>,
+    methods: UnsafeCell<Methods>,
     state: UnsafeCell<State>,
 }
 
-// SAFETY: `state` is reached through `take` only, one holder at a time.
+// SAFETY: `state` is reached through `take` only, one holder at a time; the three before it are written by one who
+// holds the state, and only read from when CPython knows of them.
 unsafe impl Sync for Shared {}
 
 const _: () = assert!(size_of::<Shared>() <= REGION);
@@ -92,11 +99,7 @@ const _: () = assert!(size_of::<Shared>() <= REGION);
 pub struct State {
     /// What is small.
     pub notes: Notes,
-    /// The early door. Zero until it is used, as is all that follows.
-    pub inittab: Inittab,
-    /// The slots of the module it wraps.
-    pub slots: Slots,
-    /// What was found by interpreters that are gone, and by this one.
+    /// Zero until it is used, as is all that follows: what was found by interpreters that are gone, and by this one.
     pub found: [u8; Inspector::SPACE],
     /// Their versions: check number (two bytes), then the text.
     pub versions: Arena<VERSIONS>,
@@ -114,16 +117,14 @@ pub struct Notes {
     pub python: Option<Api>,
     /// Whether the main interpreter that runs now will call us.
     pub armed: bool,
-    /// What Python calls us by.
-    pub methods: [MethodDef; 2],
     /// What the environment said at the start.
     pub claims: Option<Claims>,
     /// How to reach `errno`.
     pub errno: Option<Location>,
     /// Process that was armed: a forked child has another number and stays silent.
     pub pid: u32,
-    /// Seccomp mode at the start.
-    pub seccomp: Option<usize>,
+    /// What was forbidden at the start.
+    pub restrictions: Option<(usize, usize)>,
     /// What the kernel calls the process.
     pub process: Option<Process>,
     /// Who runs it.
@@ -140,11 +141,10 @@ impl Notes {
     const NOTHING: Self = Notes {
         python: None,
         armed: false,
-        methods: [MethodDef::NOTHING; 2],
         claims: None,
         errno: None,
         pid: 0,
-        seccomp: None,
+        restrictions: None,
         process: None,
         user: None,
         sequence: 0,
@@ -168,10 +168,30 @@ pub fn unlock() -> Option<()> {
             let notes = unsafe { &raw mut (*state).notes };
             // SAFETY: nobody else gets here, and nobody can take the state before it is free.
             unsafe { notes.write(Notes::NOTHING) };
+            // SAFETY: as above, and no Python has heard of them yet.
+            unsafe { methods().write(report::methods()) };
             access.store(FREE, Ordering::Release);
         }
     }
     Some(())
+}
+
+/// The place of our table of built-in modules.
+pub fn inittab(_: &mut Guard) -> *mut Inittab {
+    // SAFETY: mapped as long as the library is.
+    unsafe { &customs_state.inittab }.get()
+}
+
+/// The place of our slots.
+pub fn slots(_: &mut Guard) -> *mut Slots {
+    // SAFETY: mapped as long as the library is.
+    unsafe { &customs_state.slots }.get()
+}
+
+/// What Python calls us by, written by `unlock`.
+pub fn methods() -> *mut Methods {
+    // SAFETY: mapped as long as the library is.
+    unsafe { &customs_state.methods }.get()
 }
 
 /// Remembers what the early door wrapped. Only while the state is held.
@@ -223,6 +243,18 @@ pub fn take() -> Option<Guard> {
         return None;
     }
     access.compare_exchange(FREE, TAKEN, Ordering::AcqRel, Ordering::Acquire).ok().map(|_| Guard(()))
+}
+
+/// Takes the state from an interpreter that is about to give it back. Interpreters with a GIL each start and end at
+/// the same time; who does not get it within a thousand turns goes away.
+pub fn take_soon() -> Option<Guard> {
+    (0..1000).find_map(|_| {
+        let guard = take();
+        if guard.is_none() {
+            sys::give_way();
+        }
+        guard
+    })
 }
 
 impl Deref for Guard {

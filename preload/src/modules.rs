@@ -32,11 +32,14 @@ pub fn look<const SIZE: usize>(
         let of_interest = !listed || others.is_some();
         if hash::has_byte(name, b'.') {
             if !listed && own.is_within_package(name) {
+                let _kept = module.keep();
                 own.look_into(module, inspector);
             }
         } else if name == b"__main__" {
+            let _kept = module.keep();
             own.look_into(module, inspector);
         } else if of_interest && !is_standard(key, name) {
+            let _kept = (key.keep(), module.keep());
             if let Some(others) = &mut others
                 && !others.iter().any(|known| known == name)
             {

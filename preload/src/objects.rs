@@ -119,6 +119,11 @@ pub fn symbol(name: &CStr) -> Option<*const c_void> {
     find(|object| object.symbol(name))
 }
 
+/// The program itself, which is listed first.
+pub fn program() -> Option<Object> {
+    find(Some)
+}
+
 /// The definition of `name` that comes after the object that holds `here`: what `dlsym(RTLD_NEXT)` finds.
 /// Where none comes after (musl may list its libc first), any other object's.
 pub fn next_symbol(name: &CStr, here: usize) -> Option<*const c_void> {
@@ -175,7 +180,7 @@ impl Object {
             // SAFETY: inside PT_DYNAMIC, which is mapped readable as long as the object is.
             let [tag, value] = unsafe { entry.read() };
             // glibc has relocated these addresses in place, musl has not (nor has glibc for the vDSO).
-            let address = if value < self.base { value.wrapping_add(self.base) } else { value };
+            let address = if self.contains(value) { value } else { value.wrapping_add(self.base) };
             match tag {
                 0 => break,
                 DT_SYMTAB => symbols = Some(address),
@@ -186,11 +191,12 @@ impl Object {
             }
             entry = entry.wrapping_add(1);
         }
+        let inside = |table: Option<usize>| table.filter(|at| self.contains(*at));
         Some(Tables {
-            symbols: symbols? as _,
-            names: names? as _,
-            hash: hash.map(|at| at as _),
-            gnu_hash: gnu_hash.map(|at| at as _),
+            symbols: inside(symbols)? as _,
+            names: inside(names)? as _,
+            hash: inside(hash).map(|at| at as _),
+            gnu_hash: inside(gnu_hash).map(|at| at as _),
         })
     }
 }

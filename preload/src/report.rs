@@ -6,7 +6,7 @@ use crate::job::Claims;
 use crate::libraries;
 use crate::memory::{self, Notes, State};
 use crate::modules;
-use crate::python::{Owned, Python, Raw};
+use crate::python::{Callback, MethodDef, Owned, Python, Raw};
 use crate::sys;
 use crate::text::{Arena, Text};
 use crate::transport::{self, Sender};
@@ -17,13 +17,36 @@ use customs_spec::inspect::Inspector;
 use customs_spec::policy::{List, Policy};
 use customs_spec::record::{Finding, Record};
 
+/// What Python calls us by.
+#[repr(C)]
+pub struct Methods {
+    /// In the main interpreter.
+    pub at_exit: MethodDef,
+    /// In any other.
+    pub at_end_of_subinterpreter: MethodDef,
+}
+
+/// `METH_NOARGS` (Include/methodobject.h).
+const NO_ARGUMENTS: core::ffi::c_int = 4;
+
+/// The two callbacks, both called `customs` where Python shows them.
+pub fn methods() -> Methods {
+    let method = |callback: Callback| MethodDef {
+        name: c"customs".as_ptr(),
+        method: Some(callback),
+        flags: NO_ARGUMENTS,
+        doc: core::ptr::null(),
+    };
+    Methods { at_exit: method(at_exit), at_end_of_subinterpreter: method(at_end_of_subinterpreter) }
+}
+
 /// The `atexit` callback of the main interpreter.
-pub unsafe extern "C" fn at_exit(_: Raw, _: Raw) -> Raw {
+unsafe extern "C" fn at_exit(_: Raw, _: Raw) -> Raw {
     called(report)
 }
 
 /// That of any other interpreter: what it found is kept for the report to come.
-pub unsafe extern "C" fn at_end_of_subinterpreter(_: Raw, _: Raw) -> Raw {
+unsafe extern "C" fn at_end_of_subinterpreter(_: Raw, _: Raw) -> Raw {
     called(|python, state, policy| {
         let State { notes, found, versions, others, .. } = state;
         let wants_others = samples_others(policy, notes)?;
@@ -35,7 +58,7 @@ pub unsafe extern "C" fn at_end_of_subinterpreter(_: Raw, _: Raw) -> Raw {
 /// Runs `work` with the state, and returns `None` to Python whatever comes of it.
 fn called(work: impl FnOnce(Python, &mut State, Policy) -> Option<()>) -> Raw {
     let _ = (|| {
-        let mut state = memory::take()?;
+        let mut state = memory::take_soon()?;
         let _errno = Errno::keep(state.notes.errno);
         if !is_ours(&state.notes) {
             return None;
@@ -51,7 +74,7 @@ fn called(work: impl FnOnce(Python, &mut State, Policy) -> Option<()>) -> Raw {
 /// Not a child that was forked from the process that was armed; not one that has locked itself in since: a filter
 /// of its own may kill it for a system call that it never makes itself.
 fn is_ours(notes: &Notes) -> bool {
-    sys::pid() == notes.pid && (sys::seccomp_mode() == notes.seccomp)
+    sys::pid() == notes.pid && sys::restrictions() == notes.restrictions
 }
 
 /// Whether any list takes the names of all modules in this process.

@@ -4,6 +4,7 @@
 //! modules before the late door knows of it. So `posix` gets one slot more, ours.
 
 use crate::arm;
+use crate::memory::{self, Guard};
 use crate::python::{Api, Raw};
 use core::ffi::{c_int, c_void};
 
@@ -26,38 +27,41 @@ const M_SLOTS: usize = 8;
 #[repr(C)]
 pub struct Slots([Slot; ROOM]);
 
-impl Slots {
-    /// Adds our slot to `definition`, which an initialiser has returned.
-    pub fn add_to(&mut self, api: &Api, definition: Raw) -> Option<()> {
-        let words = definition.wrapping_byte_add(api.type_offset).cast::<Raw>();
-        // SAFETY: what an initialiser returned and is not null is an object.
-        if definition.is_null() || unsafe { words.read() } != api.module_def_type? {
-            return None;
-        }
-        let place = words.wrapping_add(M_SLOTS);
-        // SAFETY: a `PyModuleDef`, in which the slots lie there.
-        let slots = unsafe { place.read() }.cast::<Slot>();
-        let ours = self.0.as_mut_ptr();
-        if slots.is_null() || slots == ours {
-            return None;
-        }
-        let mut end = None;
-        for (index, room) in self.0.iter_mut().enumerate() {
-            // SAFETY: the slots end with one of kind 0, after which we do not read.
-            *room = unsafe { slots.wrapping_add(index).read() };
-            if room.kind == 0 {
-                end = Some(index);
-                break;
-            }
-        }
-        let end = end?;
-        *self.0.get_mut(end.checked_add(1)?)? = Slot { kind: 0, value: core::ptr::null() };
-        *self.0.get_mut(end)? = Slot { kind: EXEC, value: exec as *const c_void };
-        // SAFETY: a static, writable definition of CPython's own; the GIL of its interpreter is held, and the copy,
-        // which begins with the same slots, lives as long as the process.
-        unsafe { place.write(ours.cast()) };
-        Some(())
+/// Adds our slot to `definition`, which an initialiser has returned.
+pub fn add_to(state: &mut Guard, api: &Api, definition: Raw) -> Option<()> {
+    let words = definition.wrapping_byte_add(api.type_offset).cast::<Raw>();
+    // SAFETY: what an initialiser returned and is not null is an object.
+    if definition.is_null() || unsafe { words.read() } != api.module_def_type? {
+        return None;
     }
+    let place = words.wrapping_add(M_SLOTS);
+    // SAFETY: a `PyModuleDef`, in which the slots lie there.
+    let slots = unsafe { place.read() }.cast::<Slot>();
+    let ours = memory::slots(state).cast::<Slot>();
+    // SAFETY: the first of our slots; of kind 0 until they were used.
+    if slots.is_null() || unsafe { ours.read() }.kind != 0 {
+        return None;
+    }
+    let mut end = 0;
+    // SAFETY: the slots end with one of kind 0, after which we do not read.
+    while unsafe { slots.wrapping_add(end).read() }.kind != 0 {
+        end = usize::saturating_add(end, 1);
+    }
+    if end >= ROOM.saturating_sub(1) {
+        return None;
+    }
+    for index in 0..end {
+        // SAFETY: one of those before the end.
+        let slot = unsafe { slots.wrapping_add(index).read() };
+        // SAFETY: within our slots, which nobody else knows of yet.
+        unsafe { ours.wrapping_add(index).write(slot) };
+    }
+    // SAFETY: as above; the one after it is zero, the end.
+    unsafe { ours.wrapping_add(end).write(Slot { kind: EXEC, value: exec as *const c_void }) };
+    // SAFETY: a static, writable definition of CPython's own; a word, which other interpreters read whole, as it was or
+    // as it is now; the copy, which begins with the same slots, lives as long as the process.
+    unsafe { place.write(ours.cast()) };
+    Some(())
 }
 
 /// Runs last of the module's slots, in the interpreter that imports it.

@@ -102,6 +102,16 @@ impl Descriptor {
         buffer.get(..count)
     }
 
+    /// Itself, if it is a regular file: writing to a pipe can bring SIGPIPE.
+    pub fn into_regular(self) -> Option<Self> {
+        let mut status = core::mem::MaybeUninit::<libc::stat>::zeroed();
+        // SAFETY: fstat(2) writes a `struct stat`.
+        let answer = unsafe { call(libc::SYS_fstat, self.0, status.as_mut_ptr() as usize, 0, 0, 0, 0) };
+        // SAFETY: zero bytes, or what the kernel wrote, are a `struct stat`.
+        let status = unsafe { status.assume_init() };
+        (answer == 0 && status.st_mode & libc::S_IFMT == libc::S_IFREG).then_some(self)
+    }
+
     /// Writes `line` and a line feed in one go; a short write is not repaired.
     pub fn write_line(&self, line: &[u8]) -> Option<usize> {
         let parts = [line, b"\n"].map(|part| [part.as_ptr() as usize, part.len()]);
@@ -205,10 +215,29 @@ pub fn random() -> Option<u128> {
     (count == size).then_some(u128::from_le_bytes(bytes))
 }
 
-/// The process's seccomp mode: 0 none, 2 a filter (prctl(2), PR_GET_SECCOMP); `None` when even that is forbidden.
-pub fn seccomp_mode() -> Option<usize> {
+/// What the process has let be forbidden to it: its seccomp mode (0 none, 2 a filter) and whether it gave up new
+/// privileges, without which nobody but root may add a filter (seccomp(2)). `None` when even to ask is forbidden.
+pub fn restrictions() -> Option<(usize, usize)> {
     // SAFETY: PR_GET_SECCOMP touches no memory.
-    positive(unsafe { call(libc::SYS_prctl, libc::PR_GET_SECCOMP as usize, 0, 0, 0, 0, 0) })
+    let mode = positive(unsafe { call(libc::SYS_prctl, libc::PR_GET_SECCOMP as usize, 0, 0, 0, 0, 0) })?;
+    // SAFETY: PR_GET_NO_NEW_PRIVS touches no memory.
+    let bit = positive(unsafe { call(libc::SYS_prctl, libc::PR_GET_NO_NEW_PRIVS as usize, 0, 0, 0, 0, 0) })?;
+    Some((mode, bit))
+}
+
+/// Whether files may grow without bound: else a write can bring SIGXFSZ (setrlimit(2)).
+pub fn file_size_is_unlimited() -> bool {
+    let mut limit = [0_u64; 2];
+    let (resource, place) = (libc::RLIMIT_FSIZE as usize, limit.as_mut_ptr() as usize);
+    // SAFETY: prlimit64(2) of this process writes two 64-bit words.
+    let answer = unsafe { call(libc::SYS_prlimit64, 0, resource, 0, place, 0, 0) };
+    answer == 0 && limit[0] == libc::RLIM_INFINITY
+}
+
+/// sched_yield(2)
+pub fn give_way() {
+    // SAFETY: takes nothing, never fails.
+    unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0, 0, 0) };
 }
 
 /// Makes pages readable and writable.

@@ -51,6 +51,11 @@ impl<const SIZE: usize> Arena<SIZE> {
         Some(())
     }
 
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        self.used = 0;
+    }
+
     /// The texts in the order they came.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> + Clone {
         let mut rest = self.bytes.get(..self.used).unwrap_or_default();

@@ -29,13 +29,12 @@ impl<'p> Sender<'p> {
         Sender { transport, server: random.checked_rem(transport.servers()).unwrap_or(0) }
     }
 
-    /// Sends `message`. When the server cannot even be tried (no route, no permission, no buffer), the next one
-    /// gets it, once.
+    /// Sends `message`. When the server cannot even be tried, the next one gets it, once.
     pub fn send(&mut self, message: &[u8]) {
         for _ in 0..self.transport.servers().min(2) {
             let Some(server) = self.transport.server(self.server) else { return };
             match deliver(server, message) {
-                Err(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EPERM | libc::EAGAIN) => {
+                Err(error) if LOCAL.contains(&error) => {
                     self.server = self.server.wrapping_add(1).checked_rem(self.transport.servers()).unwrap_or(0);
                 }
                 _ => return,
@@ -43,6 +42,22 @@ impl<'p> Sender<'p> {
         }
     }
 }
+
+/// Errors that come at once and from this side: no route, no such address family, no permission, no buffer, nobody at
+/// a path.
+const LOCAL: [i32; 11] = [
+    libc::ENETUNREACH,
+    libc::EHOSTUNREACH,
+    libc::ENETDOWN,
+    libc::EADDRNOTAVAIL,
+    libc::EAFNOSUPPORT,
+    libc::EPERM,
+    libc::EACCES,
+    libc::EAGAIN,
+    libc::ENOBUFS,
+    libc::ENOENT,
+    libc::ECONNREFUSED,
+];
 
 fn deliver(server: Server, message: &[u8]) -> Result<(), i32> {
     match server {
@@ -63,12 +78,16 @@ fn deliver(server: Server, message: &[u8]) -> Result<(), i32> {
 }
 
 /// Appends a line to a file that is not a symbolic link, in one write, so that lines of many processes do not mix.
+/// Not where the write could bring a signal.
 fn append(path: &[u8], message: &[u8]) -> Option<()> {
+    if !sys::file_size_is_unlimited() {
+        return None;
+    }
     let mut space = [0; 4096];
     put(space.get_mut(..4095)?, &[path])?;
     let path = CStr::from_bytes_until_nul(&space).ok()?;
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_CREAT | libc::O_NOFOLLOW;
-    Descriptor::open(path, flags, 0o644)?.write_line(message).map(drop)
+    Descriptor::open(path, flags, 0o644)?.into_regular()?.write_line(message).map(drop)
 }
 
 /// `struct sockaddr_in` or `sockaddr_in6` (ip(7), ipv6(7)) in `space`.

@@ -59,7 +59,7 @@ fn is_staff(policy: Policy, space: &mut [u8]) -> bool {
     if policy.staff().next().is_none() {
         return false;
     }
-    let mut groups = [0; 256];
+    let mut groups = [0; 2048];
     let map = sys::read_file(c"/proc/self/gid_map", space).unwrap_or_default();
     let own = sys::groups(&mut groups).iter().copied().chain([sys::gid()]);
     own.map(|group| translated(group, map)).any(|group| policy.staff().any(|staff| staff == group))

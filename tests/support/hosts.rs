@@ -136,6 +136,13 @@ pub fn cache() -> PathBuf {
     variable("CUSTOMS_CACHE").unwrap_or_else(own).into()
 }
 
+/// pyenv's interpreter of that version, if it is here.
+pub fn pyenv(version: &str) -> Option<String> {
+    let pattern = format!("{{pyenv}}/versions/{version}.*/bin/python");
+    let python = expand(&pattern).unwrap_or_else(|missing| missing);
+    is_here(&python, "pyenv").then_some(python)
+}
+
 /// Whether a file that `recipe` brings is on this machine. Says so where it is not, and fails where it must be.
 pub fn is_here(path: &str, recipe: &str) -> bool {
     let here = Path::new(path).exists();

@@ -12,15 +12,13 @@ pub type Raw = *mut c_void;
 #[repr(C)]
 pub struct MethodDef {
     pub name: *const c_char,
-    pub method: Option<unsafe extern "C" fn(Raw, Raw) -> Raw>,
+    pub method: Option<Callback>,
     pub flags: c_int,
     pub doc: *const c_char,
 }
 
-impl MethodDef {
-    /// The entry that ends a table, and a place to fill.
-    pub const NOTHING: Self = MethodDef { name: core::ptr::null(), method: None, flags: 0, doc: core::ptr::null() };
-}
+/// A `PyCFunction` (Include/methodobject.h).
+pub type Callback = unsafe extern "C" fn(Raw, Raw) -> Raw;
 
 macro_rules! api {
     (
@@ -42,15 +40,18 @@ macro_rules! api {
             /// The API that `object` defines. `None` when it is not a CPython, or one too odd to be touched.
             #[allow(clippy::useless_transmute, reason = "what is only asked after stays a plain address")]
             pub fn of(object: objects::Object) -> Option<Self> {
+                // A program that names a variable of libpython's has a copy of it (R_*_COPY), which everybody uses.
+                let copies = objects::program().filter(|program| program.symbol(c"Py_GetVersion").is_none());
+                let symbol = |name| copies.and_then(|copies| copies.symbol(name)).or_else(|| object.symbol(name));
                 let mut api = Api {
                     type_offset: 0,
                     text_type: core::ptr::null_mut(),
                     $($name: {
-                        let address = object.symbol($symbol)?;
+                        let address = symbol($symbol)?;
                         // SAFETY: CPython defines the symbol with this type in every release that has it.
                         unsafe { core::mem::transmute::<*const c_void, $type>(address) }
                     },)*
-                    $($maybe: object.symbol($maybe_symbol).map(|address| {
+                    $($maybe: symbol($maybe_symbol).map(|address| {
                         // SAFETY: CPython defines the symbol with this type in every release that has it.
                         unsafe { core::mem::transmute::<*const c_void, $maybe_type>(address) }
                     }),)*
@@ -125,6 +126,8 @@ api! {
         type_get_dict = c"PyType_GetDict": unsafe extern "C" fn(Raw) -> Raw;
         /// Since 3.9.
         interpreter_get = c"PyInterpreterState_Get": unsafe extern "C" fn() -> *mut c_void;
+        /// Since 3.7.
+        interpreter_main = c"PyInterpreterState_Main": unsafe extern "C" fn() -> *mut c_void;
         /// Since 3.0: borrowed, null for what has none.
         module_get_def = c"PyModule_GetDef": unsafe extern "C" fn(Raw) -> Raw;
         /// Since 3.5.
@@ -166,27 +169,33 @@ impl Api {
 
     /// Whose interpreter this thread is in. The GIL must be held.
     pub fn here(&self) -> Place {
-        // SAFETY: the head of a list that changes only under a lock of the runtime's.
-        let mut interpreter = unsafe { (self.interpreter_head)() };
-        let mut alone = true;
-        let main = loop {
-            if interpreter.is_null() {
-                break interpreter;
-            }
-            // SAFETY: a member of that list.
-            let next = unsafe { (self.interpreter_next)(interpreter) };
-            if next.is_null() {
-                break interpreter;
-            }
-            alone = false;
-            interpreter = next;
+        // SAFETY: a word of the runtime's. New interpreters come first in the list.
+        let head = unsafe { (self.interpreter_head)() };
+        let main = match self.interpreter_main {
+            // SAFETY: a word of the runtime's, there before the first interpreter is.
+            Some(main) => unsafe { main() },
+            None => self.last_interpreter(head),
         };
         match self.interpreter_get {
-            _ if alone => Place::Main,
+            _ if head == main => Place::Main,
             // SAFETY: the caller holds the GIL, so there is a thread state.
             Some(get) if unsafe { get() } == main => Place::MainAmongOthers,
             _ => Place::Other,
         }
+    }
+
+    /// The end of the list, where the main interpreter is. Only before 3.7: later ones come and go in threads with a
+    /// GIL of their own, and the list may not be walked.
+    fn last_interpreter(&self, mut interpreter: *mut c_void) -> *mut c_void {
+        while !interpreter.is_null() {
+            // SAFETY: a member of a list that changes only under the GIL, which is held.
+            let next = unsafe { (self.interpreter_next)(interpreter) };
+            if next.is_null() {
+                break;
+            }
+            interpreter = next;
+        }
+        interpreter
     }
 }
 

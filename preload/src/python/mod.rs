@@ -3,5 +3,5 @@
 mod api;
 mod object;
 
-pub use api::{Api, MethodDef, Place, Raw};
+pub use api::{Api, Callback, MethodDef, Place, Raw};
 pub use object::{Dict, Object, Owned, Python};

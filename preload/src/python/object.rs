@@ -277,7 +277,11 @@ impl<'a> Object<'a> {
         let kind = self.type_of();
         if self.is_text() || self.is_none() {
             // Most of what modules bind that is none of the four.
-        } else if kind == self.api.function_type {
+            return;
+        }
+        // A look-up calls the `__eq__` of a key that hashes alike, and that may drop what is looked at.
+        let _kept = self.keep();
+        if kind == self.api.function_type {
             // SAFETY: a function; a borrowed reference or null.
             see_text(self.python().borrowed(unsafe { (self.api.function_get_module)(self.raw) }));
         } else if kind == self.api.builtin_function_type {
@@ -327,7 +331,8 @@ impl<'a> Object<'a> {
         }
     }
 
-    fn keep(self) -> Owned<'a> {
+    /// A reference of our own, so that it stays.
+    pub fn keep(self) -> Owned<'a> {
         // SAFETY: the GIL is held and the object alive.
         unsafe { (self.api.increment)(self.raw) };
         Owned(self)
@@ -386,8 +391,8 @@ impl<'a> Dict<'a> {
         python.borrowed(value).map(Object::keep)
     }
 
-    /// Calls `visit` with every entry. Nothing that `visit` can reach through these wrappers changes the dict;
-    /// where there is no GIL a copy is walked, which CPython makes inside a critical section (`PyDict_Copy`).
+    /// Calls `visit` with every entry, which is borrowed: who looks things up meanwhile keeps it first, because a
+    /// look-up can call the `__eq__` of a key that hashes alike. Where there is no GIL a copy is walked, which CPython makes inside a critical section (`PyDict_Copy`).
     pub fn each(self, mut visit: impl FnMut(Object<'a>, Object<'a>) -> ControlFlow<()>) {
         let python = self.0.python();
         let copy = match self.0.api.free_threaded {
