@@ -15,7 +15,7 @@ static LIBRARY: LazyLock<Vec<u8>> = LazyLock::new(|| {
 });
 
 /// What the loader is asked to find. Each may be missing.
-const WANTED: [&str; 2] = ["PyImport_Inittab", "dl_iterate_phdr"];
+const WANTED: [&str; 3] = ["PyImport_Inittab", "__confstr_chk", "dl_iterate_phdr"];
 /// What is put between a program and its libc.
 const INTERPOSED: [&str; 1] = ["confstr"];
 /// Each is work in every exec of every program.

@@ -25,23 +25,25 @@ pub enum Runtime {
     Other,
 }
 
-/// Each runtime by the variable that it sets in its containers. Apptainer sets Singularity's too.
-const VARIABLES: [(&[u8], Runtime); 6] = [
-    (b"SHIFTER_RUNTIME", Runtime::Shifter),
-    (b"APPTAINER_CONTAINER", Runtime::Apptainer),
-    (b"APPTAINER_NAME", Runtime::Apptainer),
-    (b"SINGULARITY_CONTAINER", Runtime::Singularity),
-    (b"SINGULARITY_NAME", Runtime::Singularity),
-    (b"CH_RUNNING", Runtime::Charliecloud),
+/// Variables that runtimes set in their containers, and each one's runtime. Apptainer sets Singularity's too. One text:
+/// see `ATTRIBUTES` in [`crate::versions`].
+const VARIABLES: &[u8] =
+    b"SHIFTER_RUNTIME APPTAINER_CONTAINER APPTAINER_NAME SINGULARITY_CONTAINER SINGULARITY_NAME CH_RUNNING";
+const RUNTIMES: [Runtime; 6] = [
+    Runtime::Shifter,
+    Runtime::Apptainer,
+    Runtime::Apptainer,
+    Runtime::Singularity,
+    Runtime::Singularity,
+    Runtime::Charliecloud,
 ];
 
 impl Runtime {
     /// What the variables say. Only known words are taken: what else a variable holds is the user's.
     pub fn from_environment(environment: Environment) -> Option<Self> {
-        for (variable, runtime) in VARIABLES {
-            if environment.get(variable).is_some() {
-                return Some(runtime);
-            }
+        let mut variables = VARIABLES.split(|byte| *byte == b' ').zip(RUNTIMES);
+        if let Some((_, runtime)) = variables.find(|(variable, _)| environment.get(variable).is_some()) {
+            return Some(runtime);
         }
         match environment.get(b"container")? {
             b"podman" => Some(Runtime::Podman),

@@ -31,6 +31,11 @@ unsafe extern "C" fn confstr_from(name: c_int, buffer: *mut c_char, size: usize,
     if name == LIBPTHREAD_VERSION {
         let _ = notice(caller);
     }
+    // In a process without Python this is all there is: no lock, and nothing to look for.
+    if let Some(checked) = objects::checked_confstr() {
+        // SAFETY: the caller's own arguments; the size of its buffer is not known, and not checked then.
+        return unsafe { checked(name, buffer, size, usize::MAX) };
+    }
     let here = confstr_from as *const () as usize;
     let Some(next) = objects::next_symbol(c"confstr", here) else { return 0 };
     // SAFETY: the next definition of confstr(3), which has this type.

@@ -6,13 +6,14 @@ use core::ffi::{CStr, c_int, c_void};
 use core::mem::size_of;
 use core::ops::ControlFlow;
 
-core::arch::global_asm!(".weak dl_iterate_phdr", ".weak PyImport_Inittab");
+core::arch::global_asm!(".weak dl_iterate_phdr", ".weak PyImport_Inittab", ".weak __confstr_chk");
 
 type Callback = unsafe extern "C" fn(*mut Info, usize, *mut c_void) -> c_int;
 
 unsafe extern "C" {
     fn dl_iterate_phdr(callback: Callback, data: *mut c_void) -> c_int;
     static PyImport_Inittab: c_void;
+    static __confstr_chk: c_void;
 }
 
 /// The beginning of `struct dl_phdr_info` (dl_iterate_phdr(3)), the same in glibc and musl.
@@ -51,16 +52,16 @@ struct Symbol {
 /// What the loader resolved, or null. A static of addresses, read volatile, because LLVM knows that no symbol lies
 /// at null and folds a plain test of a weak symbol's address to `false`.
 #[repr(transparent)]
-struct Weak([*const c_void; 2]);
+struct Weak([*const c_void; 3]);
 
 // SAFETY: addresses that the loader wrote before any code of ours ran; nobody writes them again.
 unsafe impl Sync for Weak {}
 
-static WEAK: Weak = Weak([dl_iterate_phdr as *const c_void, &raw const PyImport_Inittab]);
+static WEAK: Weak = Weak([dl_iterate_phdr as *const c_void, &raw const PyImport_Inittab, &raw const __confstr_chk]);
 
 fn weak<const INDEX: usize>() -> Option<*const c_void> {
     let place = (&raw const WEAK).cast::<*const c_void>().wrapping_add(INDEX);
-    // SAFETY: `place` is inside `WEAK`: both uses below are 0 and 1.
+    // SAFETY: `place` is inside `WEAK`: all uses below are less than 3.
     let address = unsafe { place.read_volatile() };
     (!address.is_null()).then_some(address)
 }
@@ -68,6 +69,15 @@ fn weak<const INDEX: usize>() -> Option<*const c_void> {
 /// The address of the program's variable `PyImport_Inittab`, if a Python is loaded in the global scope.
 pub fn inittab() -> Option<*mut *mut c_void> {
     weak::<1>().map(|address| address.cast_mut().cast())
+}
+
+/// confstr(3) with the size of the buffer as a fourth argument.
+pub type CheckedConfstr = unsafe extern "C" fn(c_int, *mut libc::c_char, usize, usize) -> usize;
+
+/// glibc's own way to its `confstr` (`_FORTIFY_SOURCE`, since 2.4), which our `confstr` does not hide.
+pub fn checked_confstr() -> Option<CheckedConfstr> {
+    // SAFETY: of this type in every glibc that has it.
+    weak::<2>().map(|address| unsafe { core::mem::transmute::<*const c_void, CheckedConfstr>(address) })
 }
 
 /// A loaded object.

@@ -9,9 +9,10 @@ use customs_spec::inspect::Inspector;
 use customs_spec::json::overwrite;
 use customs_spec::policy::Check;
 
-/// Names by which a module carries its version, the usual one first.
-const ATTRIBUTES: [&CStr; 5] = [c"__version__", c"__VERSION__", c"VERSION", c"version", c"full_version"];
-/// Submodules in which packages keep it. One text, because a table of texts is a relocation an entry in every exec.
+/// Names by which a module carries its version, the usual one first. One text, because a table of texts is a
+/// relocation an entry in every exec.
+const ATTRIBUTES: &[u8] = b"__version__ __VERSION__ VERSION version full_version";
+/// Submodules in which packages keep it.
 const SUBMODULES: &[u8] = b"_version version __version__ __about__ _about about _meta";
 /// No version is longer, and no name of a module.
 const LONGEST: usize = 64;
@@ -21,7 +22,7 @@ const LONGEST_NAME: usize = 256;
 struct Places<'a> {
     python: Python<'a>,
     modules: Dict<'a>,
-    attributes: [Option<Owned<'a>>; ATTRIBUTES.len()],
+    attributes: [Option<Owned<'a>>; 5],
 }
 
 /// Notes the version of every check of which a module is loaded, and which has none in `versions` yet.
@@ -31,7 +32,9 @@ pub fn note<const SIZE: usize>(
     dist_info: bool,
     versions: &mut Arena<SIZE>,
 ) -> Option<()> {
-    let places = Places { python, modules: python.modules()?, attributes: ATTRIBUTES.map(|name| python.key(name)) };
+    let mut names = ATTRIBUTES.split(|byte| *byte == b' ');
+    let attributes = core::array::from_fn(|_| key(python, &[names.next()?]));
+    let places = Places { python, modules: python.modules()?, attributes };
     for (number, check) in inspector.loaded() {
         if of_check(versions, number).is_some() {
             continue;
@@ -62,25 +65,13 @@ type Keep<'k> = &'k mut dyn FnMut(&[u8]) -> Option<()>;
 
 impl<'a> Places<'a> {
     fn module(&self, parts: &[&[u8]]) -> Option<Owned<'a>> {
-        self.modules.get(&self.key(parts)?)
-    }
-
-    /// A key made of `parts`.
-    fn key(&self, parts: &[&[u8]]) -> Option<Owned<'a>> {
-        let mut space = [0; LONGEST_NAME];
-        let mut rest = space.as_mut_slice();
-        for part in parts {
-            let (place, after) = rest.split_at_mut_checked(part.len())?;
-            overwrite(place, part);
-            rest = after;
-        }
-        self.python.key(CStr::from_bytes_until_nul(&space).ok()?)
+        self.modules.get(&key(self.python, parts)?)
     }
 
     /// Where the list says.
     fn named(&self, check: &Check, keep: Keep) -> Option<()> {
         let module = self.module(&[check.version_module])?;
-        let value = module.module_dict()?.get(&self.key(&[check.version_attribute])?)?;
+        let value = module.module_dict()?.get(&key(self.python, &[check.version_attribute])?)?;
         keep(value.text()?)
     }
 
@@ -106,7 +97,7 @@ impl<'a> Places<'a> {
     fn installed(&self, check: &Check, keep: Keep) -> Option<()> {
         check.modules.iter().find_map(|name| {
             let top = name.split(|byte| *byte == b'.').next()?;
-            let file = self.module(&[top])?.module_dict()?.get(&self.key(&[b"__file__"])?)?;
+            let file = self.module(&[top])?.module_dict()?.get(&key(self.python, &[b"__file__"])?)?;
             let mut space = [0; 1024];
             let path = file.text()?;
             let end = path.iter().rposition(|byte| *byte == b'/')?;
@@ -122,6 +113,18 @@ impl<'a> Places<'a> {
             in_folder(folder, distribution, keep)
         })
     }
+}
+
+/// A key made of `parts`.
+fn key<'a>(python: Python<'a>, parts: &[&[u8]]) -> Option<Owned<'a>> {
+    let mut space = [0; LONGEST_NAME];
+    let mut rest = space.as_mut_slice();
+    for part in parts {
+        let (place, after) = rest.split_at_mut_checked(part.len())?;
+        overwrite(place, part);
+        rest = after;
+    }
+    python.key(CStr::from_bytes_until_nul(&space).ok()?)
 }
 
 /// Searches `folder` for `NAME-VERSION.dist-info`.
