@@ -49,9 +49,14 @@ unsafe extern "C" fn confstr_from(name: c_int, buffer: *mut c_char, size: usize,
 /// An interpreter is being started by the code at `caller`, if that is a CPython.
 fn notice(caller: usize) -> Option<()> {
     let object = objects::find(|object| object.contains(caller).then_some(object))?;
-    // One CPython a process: state, table and callbacks know one API. A second one is left alone.
-    let is_known = |init| object.contains(init as usize);
-    if memory::original().is_some_and(|init| !is_known(init)) || !arm::is_wanted() {
+    if let Some(known) = memory::original() {
+        // One CPython a process: state, table and callbacks know one API. A second one is left alone, and the first
+        // needs nothing from us as long as its table goes through the early door.
+        if !object.contains(known as usize) || objects::inittab().is_some_and(early::is_wrapped) {
+            return None;
+        }
+    }
+    if !arm::is_wanted() {
         return None;
     }
     let api = Api::of(object)?;

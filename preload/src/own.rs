@@ -25,8 +25,6 @@ pub struct Own<'a> {
 const PACKAGES: usize = 64;
 /// Bindings that are looked at in one interpreter; user code with more is rare, and generated.
 const BINDINGS: u32 = 20_000;
-/// Folders that installers write to.
-const INSTALLED: [&[u8]; 2] = [b"/site-packages/", b"/dist-packages/"];
 
 impl<'a> Own<'a> {
     /// Learns where this interpreter keeps what is not the user's.
@@ -48,13 +46,16 @@ impl<'a> Own<'a> {
         })
     }
 
-    /// Whether `module` was loaded from a file of the user's own.
+    /// Whether `module` was loaded from a file of the user's own: not from where installers write to
+    /// (`site-packages`, Debian's `dist-packages`), nor from the standard library.
     pub fn is_own(&self, module: Object<'a>) -> bool {
         let Some(file) = module.module_dict().and_then(|dict| dict.get(&self.file)) else { return false };
         let Some(path) = file.text() else { return false };
-        let slashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
-        let mut folders = slashes.filter_map(|at| path.get(at..));
-        let installed = folders.any(|rest| INSTALLED.iter().any(|folder| rest.starts_with(folder)));
+        let dashes = path.iter().enumerate().filter(|(_, byte)| **byte == b'-').map(|(at, _)| at);
+        let mut halves = dashes.filter_map(|at| path.split_at_checked(at));
+        let installed = halves.any(|(before, after)| {
+            after.starts_with(b"-packages/") && (before.ends_with(b"/site") || before.ends_with(b"/dist"))
+        });
         let foreign = self.foreign.iter().any(|folder| {
             let folder = folder.get();
             folder.len() > 1 && path.strip_prefix(folder).is_some_and(|rest| rest.starts_with(b"/"))
