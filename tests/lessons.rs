@@ -16,8 +16,8 @@ fn libpython(python: &str) -> Option<(String, String)> {
     let output = Command::new(python).args(["-c", code]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let (library, home) = text.trim().split_once('\n').unwrap();
-    let shared = library.contains(".so") && hosts::is_here(library, "pyenv");
-    shared.then(|| (library.to_owned(), home.to_owned()))
+    let shared = hosts::given(library.contains(".so"), &format!("{python} has no shared libpython"));
+    (shared && hosts::is_here(library, "pyenv")).then(|| (library.to_owned(), home.to_owned()))
 }
 
 /// A C program, linked with `library` if there is one.

@@ -167,7 +167,7 @@ struct Slurm {
 
 impl Slurm {
     fn start() -> Option<Self> {
-        if !hosts::is_here("/usr/sbin/slurmctld", "slurm") {
+        if !hosts::is_here("/usr/sbin/slurmctld", "slurm") || !hosts::is_root("a Slurm of its own") {
             return None;
         }
         let slurm = Slurm { folder: tempfile::tempdir().unwrap() };

@@ -145,12 +145,21 @@ pub fn pyenv(version: &str) -> Option<String> {
 
 /// Whether a file that `recipe` brings is on this machine. Says so where it is not, and fails where it must be.
 pub fn is_here(path: &str, recipe: &str) -> bool {
-    let here = Path::new(path).exists();
-    if !here {
-        println!("not here: no {path} (tests/hosts/install {recipe})");
-        assert!(!are_required(), "{path} is missing");
+    given(Path::new(path).exists(), &format!("no {path} (tests/hosts/install {recipe})"))
+}
+
+/// Whether the test runs as root, which it needs for `what`.
+pub fn is_root(what: &str) -> bool {
+    given(nix::unistd::geteuid().is_root(), &format!("only root can make {what}"))
+}
+
+/// `condition`; where it does not hold, says what is missing, and fails if nothing may be missing (`.ci/run`).
+pub fn given(condition: bool, missing: &str) -> bool {
+    if !condition {
+        println!("not here: {missing}");
+        assert!(!are_required(), "{missing}");
     }
-    here
+    condition
 }
 
 /// `text` with `{cache}` and `{pyenv}` filled in and a `*` resolved; the pattern where nothing matches it.
