@@ -70,7 +70,7 @@ print(sorted(os.listdir('/proc/self/fd')), sorted(k for k in os.environ if k != 
 print(sys.flags, sys.warnoptions, sys.excepthook is sys.__excepthook__, sys.exc_info(), sys.meta_path, sys.path_hooks)
 print(sys.gettrace(), sys.getprofile(), sys.builtin_module_names, gc.get_count()[2:], gc.isenabled(), sys.path)
 print(resource.getrlimit(resource.RLIMIT_NOFILE), os.getpriority(os.PRIO_PROCESS, 0))
-print([line.split()[1:] for line in open('/proc/self/status') if line.startswith(('Sig', 'Shd', 'Threads', 'Seccomp', 'NoNewPrivs'))])
+print([line.split()[1:] for line in open('/proc/self/status') if line.startswith(('SigP', 'SigB', 'SigI', 'SigC', 'Shd', 'Threads', 'Seccomp', 'NoNewPrivs'))])
 random.seed(7); print(random.random())
 import atexit; atexit.register(lambda: print(sys.modules is not None, sorted(os.listdir('/proc/self/fd'))))
 import ctypes; print(ctypes.get_errno())
