@@ -194,7 +194,7 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..300),
         "[ -~]{0,60}".prop_map(String::into_bytes),
-        proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'"'), Just(b'\\'), Just(0_u8)], 0..3000),
+        proptest::collection::vec(prop_oneof![Just(b'\n'), Just(b'"'), Just(b'\\'), Just(0_u8)], 0..800),
     ]
 }
 
