@@ -129,7 +129,7 @@ fn a_limit_on_file_sizes_brings_no_signal() {
 }
 
 #[test]
-fn a_server_whose_address_family_is_missing_is_made_good_by_another() {
+fn a_server_that_is_not_there_is_made_good_by_another() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
@@ -141,4 +141,13 @@ fn a_server_whose_address_family_is_missing_is_made_good_by_another() {
     }
     let mut buffer = [0; 4096];
     assert_eq!(std::iter::from_fn(|| socket.recv(&mut buffer).ok()).count(), 8);
+}
+
+#[test]
+fn who_has_opted_out_stays_so_whatever_becomes_of_the_environment() {
+    let code = "import os, sys; os.environ.pop('CUSTOMS_OPT_OUT'); os.confstr('CS_GNU_LIBPTHREAD_VERSION'); \
+                [None for _ in range(100000)]; print('atexit' in sys.modules)";
+    let outcome = run(SITE, &[("CUSTOMS_OPT_OUT", "1")], &["-S", "-c", code]);
+    assert_eq!(outcome.output.stdout, b"False\n");
+    assert_eq!(outcome.records.len(), 0);
 }

@@ -24,7 +24,7 @@ struct Entry {
 }
 
 /// Room for the copy. CPython has some 70 built-in modules, a static build with all of the library 150.
-const ENTRIES: usize = 512;
+const ENTRIES: usize = 1024;
 
 /// Our copy of the table.
 #[repr(C)]

@@ -1,4 +1,4 @@
-//! The late door: a libpython that is opened with `dlopen` when the program runs (R's reticulate, plugins, PyInstaller).
+//! The late door: a libpython that is opened with `dlopen` when the program runs (reticulate, plugins, PyInstaller).
 //!
 //! While a main interpreter or a sub-interpreter starts, CPython asks `confstr` for the name of the thread library
 //! (`PyThread_GetInfo` in Python/thread.c, from `_PySys_Create`; since 3.3), and hardly anyone else calls it. Our
@@ -49,12 +49,16 @@ unsafe extern "C" fn confstr_from(name: c_int, buffer: *mut c_char, size: usize,
 /// An interpreter is being started by the code at `caller`, if that is a CPython.
 fn notice(caller: usize) -> Option<()> {
     let object = objects::find(|object| object.contains(caller).then_some(object))?;
-    if let Some(known) = memory::original() {
+    match memory::original() {
         // One CPython a process: state, table and callbacks know one API. A second one is left alone, and the first
         // needs nothing from us as long as its table goes through the early door.
-        if !object.contains(known as usize) || objects::inittab().is_some_and(early::is_wrapped) {
+        Some(known) if !object.contains(known as usize) || objects::inittab().is_some_and(early::is_wrapped) => {
             return None;
         }
+        // The early door was there and was not taken: what was not wanted then is not wanted now, whatever the
+        // program has done to its environment since.
+        None if objects::inittab().is_some() => return None,
+        _ => {}
     }
     if !arm::is_wanted() {
         return None;

@@ -8,8 +8,8 @@
 //!    that is opened later;
 //!  - at both, [`arm`] asks the policy whether this process is to be reported at all, before anything is touched;
 //!    behind them it has the interpreter call us at its end (in newer sub-interpreters through [`slots`]);
-//!  - then [`report`] looks ([`modules`], [`own`], [`versions`], [`libraries`]), describes the process ([`process`], [`user`],
-//!    [`job`], [`container`]) and sends what the policy wants sent ([`transport`]).
+//!  - then [`report`] looks ([`modules`], [`own`], [`versions`], [`libraries`]), adds what was learnt of the process
+//!    at its start ([`process`], [`user`], [`job`], [`container`]) and sends what the policy wants sent ([`transport`]).
 //!
 //! Beneath it lie [`python`], all we know of CPython; [`objects`], of the loader; [`sys`], of the kernel; and
 //! [`memory`], the only bytes we ever write to.

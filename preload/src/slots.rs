@@ -1,7 +1,7 @@
-//! Sub-interpreters of newer CPythons. From 3.13 on CPython runs a built-in module's initialiser in the main interpreter, also
-//! when a sub-interpreter imports it (`import_run_extension` in Python/import.c, `switch_to_main_interpreter`);
-//! only the module's exec slots (PEP 489) run where the import was. And from 3.12 on it copies the table of built-in
-//! modules before the late door knows of it. So `posix` gets one slot more, ours.
+//! Sub-interpreters of newer CPythons. From 3.13 on CPython runs a built-in module's initialiser in the main
+//! interpreter, also when a sub-interpreter imports it (`import_run_extension` in Python/import.c,
+//! `switch_to_main_interpreter`); only the module's exec slots (PEP 489) run where the import was. And from 3.12 on it
+//! copies the table of built-in modules before the late door knows of it. So `posix` gets one slot more, ours.
 
 use crate::arm;
 use crate::memory::{self, Guard};

@@ -392,7 +392,8 @@ impl<'a> Dict<'a> {
     }
 
     /// Calls `visit` with every entry, which is borrowed: who looks things up meanwhile keeps it first, because a
-    /// look-up can call the `__eq__` of a key that hashes alike. Where there is no GIL a copy is walked, which CPython makes inside a critical section (`PyDict_Copy`).
+    /// look-up can call the `__eq__` of a key that hashes alike. Where there is no GIL a copy is walked, which CPython
+    /// makes inside a critical section (`PyDict_Copy`).
     pub fn each(self, mut visit: impl FnMut(Object<'a>, Object<'a>) -> ControlFlow<()>) {
         let python = self.0.python();
         let copy = match self.0.api.free_threaded {
