@@ -65,8 +65,8 @@ impl Bench {
             preload(&mut command, library);
             command
         };
-        let [without, empty, ours] =
-            medians(2000, [&|| command(None), &|| command(Some(&self.empty)), &|| command(Some(&self.library))]);
+        let (without, empty) = compare(2000, &|| command(None), &|| command(Some(&self.empty)));
+        let (_, ours) = compare(2000, &|| command(None), &|| command(Some(&self.library)));
         println!("(a) exec of /bin/true: {without:.0} µs without a preloaded object");
         row("    + an empty object, -nostdlib, no RELRO", empty, "µs", None);
         row("    + libcustoms.so", ours, "µs", None);
@@ -86,8 +86,8 @@ impl Bench {
             }
             command
         };
-        let [without, ours, sitecustomize] =
-            medians(500, [&|| python(None, false), &|| python(Some(&self.library), false), &|| python(None, true)]);
+        let (without, ours) = compare(1000, &|| python(None, false), &|| python(Some(&self.library), false));
+        let (_, sitecustomize) = compare(200, &|| python(None, false), &|| python(None, true));
         println!("(b) {} -c pass: {:.1} ms without", self.python, without / 1000.0);
         row("    + libcustoms.so", ours, "µs", Some(BOUND_PYTHON));
         row("    + a sitecustomize like the ancestor's", sitecustomize, "µs", None);
@@ -160,23 +160,26 @@ fn succeed(command: &mut Command) {
     assert!(status.success(), "{command:?}: {status}");
 }
 
-/// Of `rounds` runs of each command, in microseconds: the median of the first, and of each other one the median of
-/// what it took more than the first in the same round. They are taken in turns, so that a busy moment hits all alike.
-fn medians<const N: usize>(rounds: usize, commands: [&dyn Fn() -> Command; N]) -> [f64; N] {
-    let mut times = [const { Vec::new() }; N];
-    for _ in 0..rounds {
-        let round = commands.map(|command| {
-            let mut command = command();
-            command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
-            let start = Instant::now();
-            succeed(&mut command);
-            micros(start.elapsed())
-        });
-        for (place, (times, time)) in times.iter_mut().zip(round).enumerate() {
-            times.push(if place == 0 { time } else { time - round[0] });
-        }
+/// Of `rounds` runs of both, in microseconds: the median of the first command, and the median of what the second took
+/// more in the same round. Every second round goes backwards, so that each runs as often behind the one as behind the
+/// other: who runs after a heavy process finds the caches cold.
+fn compare(rounds: usize, plain: &dyn Fn() -> Command, other: &dyn Fn() -> Command) -> (f64, f64) {
+    let time = |command: &dyn Fn() -> Command| {
+        let mut command = command();
+        command.stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
+        let start = Instant::now();
+        succeed(&mut command);
+        micros(start.elapsed())
+    };
+    let (mut base, mut added) = (Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let (first, second) = if round % 2 == 0 { (plain, other) } else { (other, plain) };
+        let (first, second) = (time(first), time(second));
+        let (without, with) = if round % 2 == 0 { (first, second) } else { (second, first) };
+        base.push(without);
+        added.push(with - without);
     }
-    times.map(median)
+    (median(base), median(added))
 }
 
 fn micros(time: Duration) -> f64 {
