@@ -11,20 +11,20 @@ use crate::sys;
 use crate::user::User;
 use core::ffi::CStr;
 
-/// Has the current interpreter call us at its end.
+/// Has the current interpreter call us at its end. Its API was noted by the door it came through.
 ///
 /// # Safety
 /// This thread must hold the GIL.
 pub unsafe fn arm() -> Option<()> {
     let mut state = memory::take_soon()?;
-    let main = state.notes.python.or_else(early::python)?.here() != Place::Other;
+    let api = state.notes.python?;
+    let main = api.here() != Place::Other;
     if main && state.notes.armed {
         return None;
     }
     if state.notes.claims.is_none() || main && state.notes.pid != sys::pid() {
         prepare(&mut state)?;
     }
-    let api = state.notes.python?;
     let methods = memory::methods();
     let method = match main {
         // SAFETY: a place inside of what `methods` points at.
@@ -58,9 +58,6 @@ pub fn is_wanted() -> bool {
 /// no descriptor left, no /proc and no right to ask; and the less there is to do, the better.
 fn prepare(State { notes, found, versions, others, space, .. }: &mut State) -> Option<()> {
     let policy = memory::verified_policy();
-    if notes.python.is_none() {
-        notes.python = early::python();
-    }
     let claims = Claims::read(policy, Environment::of_process()?);
     notes.process = Process::identify(space);
     notes.user = Some(User::of_process(policy, &claims, space));

@@ -89,8 +89,8 @@ pub fn is_builtin(api: &Api, name: &CStr) -> bool {
     api.inittab.and_then(Table::at).is_some_and(|mut entries| entries.any(|entry| entry.name() == name.to_bytes()))
 }
 
-/// The Python whose table we wrapped: the object that holds the original.
-pub fn python() -> Option<Api> {
+/// The Python whose table we wrapped: the object that holds the original. Some fifty look-ups; asked once.
+fn python() -> Option<Api> {
     let original = memory::original()? as usize;
     Api::of(objects::find(|object| object.contains(original).then_some(object))?)
 }
@@ -146,7 +146,10 @@ unsafe extern "C" fn first_init() -> *mut c_void {
 /// An interpreter is starting, and the GIL is held: it initialises a module.
 fn arrive(module: *mut c_void) -> Option<()> {
     let mut state = memory::take_soon()?;
-    let api = state.notes.python.or_else(python)?;
+    if state.notes.python.is_none() {
+        state.notes.python = python();
+    }
+    let api = state.notes.python?;
     if api.here() == Place::MainAmongOthers {
         return slots::add_to(&mut state, &api, module);
     }

@@ -235,7 +235,7 @@ pub fn new_none() -> Raw {
 pub struct Guard(());
 
 /// Takes the state; `None` when it is still read-only or someone else has it.
-pub fn take() -> Option<Guard> {
+fn take() -> Option<Guard> {
     // SAFETY: mapped as long as the library is, and an atomic is read only.
     let access = unsafe { &customs_state.access };
     // A failed exchange writes too, and would fault on the read-only page: look first.

@@ -1,5 +1,6 @@
 //! libcustoms.so as `customs compile` writes it.
 
+use super::trial::SITE;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -51,19 +52,5 @@ pub const RUN: &str = "CUSTOMS_TEST_RUN";
 
 /// A site that sends what it finds of `packages.toml` to `receiver`.
 pub fn site(receiver: SocketAddr) -> String {
-    format!(
-        "\
-[site]
-system = \"test\"
-[job]
-job_id = [\"{RUN}\"]
-[[transport]]
-name = \"receiver\"
-on = \"any\"
-servers = [\"udp://{receiver}\"]
-[[list]]
-name = \"packages\"
-include = [\"packages.toml\"]
-"
-    )
+    SITE.replace("{receiver}", &receiver.to_string()) + &format!("[job]\njob_id = [\"{RUN}\"]\n")
 }
