@@ -6,10 +6,9 @@ use crate::errno;
 use crate::job::Claims;
 use crate::memory::{self, State};
 use crate::process::Process;
-use crate::python::{MethodDef, Place, Python};
+use crate::python::{Definition, MethodDef, Owned, Place, Python};
 use crate::sys;
 use crate::user::User;
-use core::ffi::CStr;
 
 /// Has the current interpreter call us at its end. Its API was noted by the door it came through.
 ///
@@ -56,11 +55,11 @@ pub fn is_wanted() -> bool {
 
 /// Everything that can be known when the first interpreter starts is learnt then. At the end a program may have
 /// no descriptor left, no /proc and no right to ask; and the less there is to do, the better.
-fn prepare(State { notes, found, versions, others, space, .. }: &mut State) -> Option<()> {
+fn prepare(State { notes, found, versions, others, .. }: &mut State) -> Option<()> {
     let policy = memory::verified_policy();
     let claims = Claims::read(policy, Environment::of_process()?);
-    notes.process = Process::identify(space);
-    notes.user = Some(User::of_process(policy, &claims, space));
+    notes.process = Process::identify();
+    notes.user = Some(User::of_process(policy, &claims));
     notes.claims = Some(claims);
     // A child that was forked and starts an interpreter of its own has found nothing yet.
     found.fill(0);
@@ -75,7 +74,6 @@ fn prepare(State { notes, found, versions, others, space, .. }: &mut State) -> O
 
 /// Registers `method` with `atexit`, before anyone else: callbacks run last in, first out, so it will be the last.
 fn hook(python: Python, method: *mut MethodDef) -> Option<()> {
-    const ATEXIT: &CStr = c"atexit";
     // SAFETY: the method lies in the state, which is there for ever.
     let function = unsafe { python.function(method) }?;
     if python.api().string_type.is_some() {
@@ -86,10 +84,21 @@ fn hook(python: Python, method: *mut MethodDef) -> Option<()> {
             None => python.set_sys(c"exitfunc", &function),
         };
     }
-    if !early::is_builtin(python.api(), ATEXIT) {
-        return None;
+    python.call(*register(python)?, &function).map(drop)
+}
+
+/// `atexit.register`. From 3.10 on the callbacks are the interpreter's and no longer the module's, so the function does
+/// without the module: then nothing is imported, which takes Python some 50 µs and shows.
+fn register(python: Python<'_>) -> Option<Owned<'_>> {
+    let (atexit, register) = (c"atexit", c"register");
+    let init = early::initialiser(python.api(), atexit)?;
+    if let Some(definition) = python.api().module_def_type.and_then(|_| {
+        // SAFETY: since 3.5 this only makes the definition ready (PEP 489), as often as it is called; the GIL is held.
+        Definition::at(python.api(), unsafe { init() })
+    }) && !definition.has_state()
+    {
+        // SAFETY: a static method of CPython's own.
+        return unsafe { python.function(definition.method(register)?) };
     }
-    let atexit = python.import_builtin(ATEXIT)?;
-    let register = atexit.module_dict()?.get(&python.key(c"register")?)?;
-    python.call(*register, &function).map(drop)
+    python.import_builtin(atexit)?.module_dict()?.get(&python.key(register)?)
 }

@@ -84,9 +84,10 @@ pub fn is_wrapped(variable: *mut *mut c_void) -> bool {
     Table::at(variable).is_some_and(|mut entries| entries.any(|entry| entry.is_ours()))
 }
 
-/// Whether `name` is a built-in module, so that importing it searches for nothing.
-pub fn is_builtin(api: &Api, name: &CStr) -> bool {
-    api.inittab.and_then(Table::at).is_some_and(|mut entries| entries.any(|entry| entry.name() == name.to_bytes()))
+/// What initialises the built-in module `name`; `None` where it is not built in, so that importing it would search.
+pub fn initialiser(api: &Api, name: &CStr) -> Option<Init> {
+    let mut entries = api.inittab.and_then(Table::at)?;
+    entries.find(|entry| entry.name() == name.to_bytes())?.init
 }
 
 /// The Python whose table we wrapped: the object that holds the original. Some fifty look-ups; asked once.

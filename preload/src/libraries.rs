@@ -11,7 +11,9 @@ use core::ops::ControlFlow;
 use customs_spec::inspect::Inspector;
 
 /// Shows the inspector the file name of every object that is mapped, and notes the versions in those names.
-pub fn look<const SIZE: usize>(inspector: &mut Inspector, versions: &mut Arena<SIZE>, space: &mut [u8]) -> Option<()> {
+pub fn look<const SIZE: usize>(inspector: &mut Inspector, versions: &mut Arena<SIZE>) -> Option<()> {
+    let mut space = [0; LINE];
+    let space = &mut space;
     let mut see = |path: &[u8]| {
         let Some(name) = file_name(path) else { return };
         inspector.see_library(name, |number| {
@@ -38,6 +40,8 @@ pub fn look<const SIZE: usize>(inspector: &mut Inspector, versions: &mut Arena<S
     })
 }
 
+/// A path (`PATH_MAX`), and what stands before it in a line of /proc/self/maps.
+const LINE: usize = 4096 + 256;
 const MAPS: &CStr = c"/proc/self/maps";
 
 /// `struct procmap_query` (linux/fs.h, since 6.11).

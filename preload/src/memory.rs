@@ -22,11 +22,11 @@ use customs_spec::inspect::Inspector;
 use customs_spec::policy::{self, Policy};
 
 /// Bytes of the state, whole pages.
-const REGION: usize = 229_376;
+const REGION: usize = 155_648;
 /// Bytes for versions, and for the names of unlisted modules.
 pub const VERSIONS: usize = 16_384;
-/// The longest message, and what is read at once.
-const SPACE: usize = 65_536;
+/// The longest message.
+const MESSAGE: usize = 65_536;
 /// See [`VERSIONS`].
 pub const OTHERS: usize = 49_152;
 /// The largest page of the machines we run on.
@@ -80,35 +80,35 @@ struct Shared {
     /// `Py_IncRef` and `None`, which a callback must return even when it cannot have the state.
     increment: AtomicUsize,
     none: AtomicUsize,
-    /// What CPython reads on its own, at any time and in any thread: our table of built-in modules, the slots of one
-    /// of them, and what it calls us by. Each is written once, before CPython learns of it.
-    inittab: UnsafeCell<Inittab>,
-    slots: UnsafeCell<Slots>,
+    /// What CPython reads on its own, at any time and in any thread: what it calls us by, the slots of one of its
+    /// modules, and our table of built-in modules. Each is written once, before CPython learns of it.
     methods: UnsafeCell<Methods>,
+    slots: UnsafeCell<Slots>,
     state: UnsafeCell<State>,
+    inittab: UnsafeCell<Inittab>,
 }
 
-// SAFETY: `state` is reached through `take` only, one holder at a time; the three before it are written by one who
+// SAFETY: `state` is reached through `take` only, one holder at a time; the three around it are written by one who
 // holds the state, and only read from when CPython knows of them.
 unsafe impl Sync for Shared {}
 
 const _: () = assert!(size_of::<Shared>() <= REGION);
 
 /// All that is remembered between the start of an interpreter and its end.
+///
+/// What nearly every process uses comes first and lies close together: the first write to each page has it copied.
 #[repr(C)]
 pub struct State {
     /// What is small.
     pub notes: Notes,
     /// Zero until it is used, as is all that follows: what was found by interpreters that are gone, and by this one.
     pub found: [u8; Inspector::SPACE],
-    /// Their versions: check number (two bytes), then the text.
+    /// For one message. It lies here because a mapping of its own would cost more than the report's own work.
+    pub message: [u8; MESSAGE],
+    /// Versions of what was found: check number (two bytes), then the text.
     pub versions: Arena<VERSIONS>,
     /// Top-level modules outside the standard library, where a list samples all.
     pub others: Arena<OTHERS>,
-    /// For reading files.
-    pub space: [u8; SPACE],
-    /// For one message. Both lie here because a mapping of their own would cost more than the report's own work.
-    pub message: [u8; SPACE],
 }
 
 /// What is remembered of the process and its Python.

@@ -173,36 +173,34 @@ impl Object {
 
     /// The address of a symbol that this object defines, whatever its version.
     pub fn symbol(&self, name: &CStr) -> Option<*const c_void> {
-        let tables = self.tables()?;
-        let candidate = match tables {
-            Tables { gnu_hash: Some(table), .. } => tables.by_gnu_hash(table, name),
-            Tables { hash: Some(table), .. } => tables.by_hash(table, name),
-            _ => None,
-        }?;
-        Some(self.base.wrapping_add(candidate.value) as *const c_void)
+        self.symbols()?.address(name)
     }
 
-    fn tables(&self) -> Option<Tables> {
+    /// The symbols it defines, for who looks up many.
+    pub fn symbols(&self) -> Option<Symbols> {
         let dynamic = self.headers().iter().find(|header| header.kind == libc::PT_DYNAMIC)?;
         let mut entry = self.base.wrapping_add(dynamic.address) as *const [usize; 2];
         let (mut symbols, mut names, mut hash, mut gnu_hash) = (None, None, None, None);
         for _ in 0..dynamic.size.checked_div(size_of::<[usize; 2]>()).unwrap_or(0) {
             // SAFETY: inside PT_DYNAMIC, which is mapped readable as long as the object is.
             let [tag, value] = unsafe { entry.read() };
-            // glibc has relocated these addresses in place, musl has not (nor has glibc for the vDSO).
-            let address = if self.contains(value) { value } else { value.wrapping_add(self.base) };
             match tag {
                 0 => break,
-                DT_SYMTAB => symbols = Some(address),
-                DT_STRTAB => names = Some(address),
-                DT_HASH => hash = Some(address),
-                DT_GNU_HASH => gnu_hash = Some(address),
+                DT_SYMTAB => symbols = Some(value),
+                DT_STRTAB => names = Some(value),
+                DT_HASH => hash = Some(value),
+                DT_GNU_HASH => gnu_hash = Some(value),
                 _ => {}
             }
             entry = entry.wrapping_add(1);
         }
-        let inside = |table: Option<usize>| table.filter(|at| self.contains(*at));
-        Some(Tables {
+        // glibc has relocated these addresses in place, musl has not (nor has glibc for the vDSO).
+        let inside = |table: Option<usize>| {
+            let value = table?;
+            [value, value.wrapping_add(self.base)].into_iter().find(|at| self.contains(*at))
+        };
+        Some(Symbols {
+            base: self.base,
             symbols: inside(symbols)? as _,
             names: inside(names)? as _,
             hash: inside(hash).map(|at| at as _),
@@ -211,8 +209,10 @@ impl Object {
     }
 }
 
+/// The symbols of one object.
 #[derive(Clone, Copy)]
-struct Tables {
+pub struct Symbols {
+    base: usize,
     symbols: *const Symbol,
     names: *const libc::c_char,
     hash: Option<*const u32>,
@@ -225,7 +225,17 @@ const WITH_ADDRESS: [u8; 3] = [0, 1, 2];
 /// No real chain is longer; a damaged one may never end.
 const LONGEST_CHAIN: usize = 100_000;
 
-impl Tables {
+impl Symbols {
+    /// The address of a symbol, whatever its version.
+    pub fn address(&self, name: &CStr) -> Option<*const c_void> {
+        let definition = match (self.gnu_hash, self.hash) {
+            (Some(table), _) => self.by_gnu_hash(table, name),
+            (None, Some(table)) => self.by_hash(table, name),
+            (None, None) => None,
+        }?;
+        Some(self.base.wrapping_add(definition.value) as *const c_void)
+    }
+
     /// The symbol at `index`, if it is a definition of `name`.
     fn definition(&self, index: u32, name: &CStr) -> Option<&Symbol> {
         // SAFETY: `index` comes from the object's own hash table, which indexes its symbol table.
@@ -233,9 +243,13 @@ impl Tables {
         if symbol.section == 0 || !WITH_ADDRESS.contains(&(symbol.info & 15)) {
             return None;
         }
-        // SAFETY: `st_name` is an offset into the object's string table, whose texts end in NUL.
-        let found = unsafe { CStr::from_ptr(self.names.wrapping_add(symbol.name as usize)) };
-        (found == name).then_some(symbol)
+        let start = self.names.wrapping_add(symbol.name as usize).cast::<u8>();
+        let same = name.to_bytes_with_nul().iter().enumerate().all(|(at, byte)| {
+            // SAFETY: `st_name` is an offset into the object's string table, whose texts end in NUL, and none of the
+            // bytes before this one was that NUL.
+            unsafe { start.wrapping_add(at).read() == *byte }
+        });
+        same.then_some(symbol)
     }
 
     /// The GNU hash table: <https://sourceware.org/legacy-ml/binutils/2006-10/msg00377.html>

@@ -29,8 +29,8 @@ pub struct Times {
 
 impl Process {
     /// This process. `None` where there is neither /proc nor a random number.
-    pub fn identify(space: &mut [u8]) -> Option<Self> {
-        let ticks = start_ticks(space);
+    pub fn identify() -> Option<Self> {
+        let ticks = start_ticks();
         let known = ticks.and_then(|ticks| {
             let mut boot = [0; 64];
             let boot = sys::read_file(c"/proc/sys/kernel/random/boot_id", &mut boot)?;
@@ -53,8 +53,9 @@ impl Process {
 
 /// Time from boot to the start of this process, in ticks: field 22 of /proc/self/stat (proc_pid_stat(5)). The name
 /// in field 2 may hold anything, so fields are counted from its last `)`.
-fn start_ticks(space: &mut [u8]) -> Option<u64> {
-    let stat = sys::read_file(c"/proc/self/stat", space)?;
+fn start_ticks() -> Option<u64> {
+    let mut space = [0; 1024];
+    let stat = sys::read_file(c"/proc/self/stat", &mut space)?;
     let name_end = stat.iter().rposition(|byte| *byte == b')')?;
     let after = stat.get(name_end.checked_add(2)?..)?;
     let ticks = after.split(|byte| *byte == b' ').nth(19)?;

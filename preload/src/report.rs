@@ -109,14 +109,19 @@ fn look(
 
 /// Paths of the process, as Python has them.
 struct Paths {
-    executable: Text<1024>,
-    main: Text<1024>,
-    prefix: Text<1024>,
+    executable: Text<PATH>,
+    main: Text<PATH>,
+    prefix: Text<PATH>,
 }
 
+/// More of a path than any record has room for.
+const PATH: usize = 1024;
+
 impl Paths {
-    fn of(python: Python, space: &mut [u8]) -> Self {
-        let mut text = |object: Option<crate::python::Object>| Text::of(object.map_or(b"", |path| path.path(space)));
+    fn of(python: Python) -> Self {
+        let mut space = [0; PATH];
+        let mut text =
+            |object: Option<crate::python::Object>| Text::of(object.map_or(b"", |path| path.path(&mut space)));
         Paths {
             executable: text(python.sys(c"executable")),
             main: text(main_path(python).as_deref().copied()),
@@ -144,13 +149,13 @@ fn main_path(python: Python<'_>) -> Option<Owned<'_>> {
 }
 
 fn report(python: Python, state: &mut State, policy: Policy) -> Option<()> {
-    let State { notes, found, versions, others, space, message, .. } = state;
+    let State { notes, found, message, versions, others } = state;
     notes.armed = false;
     let wants_others = samples_others(policy, notes)?;
 
-    let mut paths = Paths::of(python, space);
+    let mut paths = Paths::of(python);
     if paths.executable.get().is_empty() {
-        paths.executable = Text::of(sys::read_link(c"/proc/self/exe", space).unwrap_or_default());
+        paths.executable = Text::of(sys::read_link(c"/proc/self/exe", &mut [0; PATH]).unwrap_or_default());
     }
     let mut inspector = Inspector::new(policy, paths.main.get(), paths.executable.get(), found)?;
     look(python, policy, &mut inspector, versions, wants_others.then_some(&mut *others))?;
@@ -158,7 +163,7 @@ fn report(python: Python, state: &mut State, policy: Policy) -> Option<()> {
         let _ = look(python, policy, &mut inspector, versions, wants_others.then_some(&mut *others));
     });
     if policy.wants_libraries() {
-        let _ = libraries::look(&mut inspector, versions, space);
+        let _ = libraries::look(&mut inspector, versions);
     }
 
     // An interpreter that was finalised and initialised again reports once more only if it has more to say.

@@ -5,7 +5,7 @@
 
 use crate::arm;
 use crate::memory::{self, Guard};
-use crate::python::{Api, Raw};
+use crate::python::{Api, Definition, Raw};
 use core::ffi::{c_int, c_void};
 
 /// `PyModuleDef_Slot` (Include/moduleobject.h).
@@ -20,8 +20,6 @@ struct Slot {
 const EXEC: c_int = 2;
 /// `posix` has three.
 const ROOM: usize = 16;
-/// Words from `ob_type` to `m_slots` in a `PyModuleDef`: measured on 3.6 to 3.13 and 3.13t.
-const M_SLOTS: usize = 8;
 
 /// Our copy of a definition's slots.
 #[repr(C)]
@@ -29,13 +27,8 @@ pub struct Slots([Slot; ROOM]);
 
 /// Adds our slot to `definition`, which an initialiser has returned.
 pub fn add_to(state: &mut Guard, api: &Api, definition: Raw) -> Option<()> {
-    let words = definition.wrapping_byte_add(api.type_offset).cast::<Raw>();
-    // SAFETY: what an initialiser returned and is not null is an object.
-    if definition.is_null() || unsafe { words.read() } != api.module_def_type? {
-        return None;
-    }
-    let place = words.wrapping_add(M_SLOTS);
-    // SAFETY: a `PyModuleDef`, in which the slots lie there.
+    let place = Definition::at(api, definition)?.slots();
+    // SAFETY: a word of the definition.
     let slots = unsafe { place.read() }.cast::<Slot>();
     let ours = memory::slots(state).cast::<Slot>();
     // SAFETY: the first of our slots; of kind 0 until they were used.

@@ -51,9 +51,11 @@ impl<const SIZE: usize> Arena<SIZE> {
         Some(())
     }
 
-    /// Forgets them.
+    /// Forgets them. What is empty already is not written to: its pages may never have been touched.
     pub fn clear(&mut self) {
-        self.used = 0;
+        if self.used != 0 {
+            self.used = 0;
+        }
     }
 
     /// The texts in the order they came.

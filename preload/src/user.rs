@@ -18,24 +18,30 @@ pub struct User {
     pub is_staff: bool,
 }
 
+/// The longest map that is read, and the longest line of /etc/passwd. Places on the stack: a page of the library's own
+/// would be copied first.
+const MAP: usize = 1024;
+/// See [`MAP`].
+const LINE: usize = 4096;
+
 impl User {
     /// This process's.
-    pub fn of_process(policy: Policy, claims: &Claims, space: &mut [u8]) -> Self {
-        let uid = uid(space);
-        User { uid, name: name(uid, claims, space), is_staff: is_staff(policy, space) }
+    pub fn of_process(policy: Policy, claims: &Claims) -> Self {
+        let uid = uid();
+        User { uid, name: name(uid, claims), is_staff: is_staff(policy) }
     }
 }
 
 /// The user id outside of a user namespace, in which everybody may be 0.
-fn uid(space: &mut [u8]) -> u32 {
+fn uid() -> u32 {
     let uid = sys::uid();
-    let mut link = [0; 32];
+    let (mut link, mut space) = ([0; 32], [0; MAP]);
     // The name of the first user namespace is a constant (`PROC_USER_INIT_INO` in linux/proc_ns.h), and a link is
     // read in a third of the time of a map.
     if sys::read_link(c"/proc/self/ns/user", &mut link) == Some(b"user:[4026531837]") {
         return uid;
     }
-    sys::read_file(c"/proc/self/uid_map", space).map_or(uid, |map| translated(uid, map))
+    sys::read_file(c"/proc/self/uid_map", &mut space).map_or(uid, |map| translated(uid, map))
 }
 
 /// `id` through the lines of a map, each inside, outside, count: user_namespaces(7), "uid_map".
@@ -55,21 +61,21 @@ fn numbers(line: &[u8]) -> Option<[u32; 3]> {
 }
 
 /// Whether the user is in one of the staff's groups. Groups that a user namespace does not map count as nobody's.
-fn is_staff(policy: Policy, space: &mut [u8]) -> bool {
+fn is_staff(policy: Policy) -> bool {
     if policy.staff().next().is_none() {
         return false;
     }
-    let mut groups = [0; 2048];
-    let map = sys::read_file(c"/proc/self/gid_map", space).unwrap_or_default();
+    let (mut groups, mut space) = ([0; 2048], [0; MAP]);
+    let map = sys::read_file(c"/proc/self/gid_map", &mut space).unwrap_or_default();
     let own = sys::groups(&mut groups).iter().copied().chain([sys::gid()]);
     own.map(|group| translated(group, map)).any(|group| policy.staff().any(|staff| staff == group))
 }
 
 /// The login name of `uid`: from /etc/passwd, else from Slurm if that speaks of the same number; else empty, for
 /// the collector to look up.
-fn name(uid: u32, claims: &Claims, space: &mut [u8]) -> Short {
+fn name(uid: u32, claims: &Claims) -> Short {
     let [slurm_name, slurm_uid] = &claims.slurm_user;
-    in_passwd(uid, space).unwrap_or_else(|| match decimal(slurm_uid.get()) {
+    in_passwd(uid, &mut [0; LINE]).unwrap_or_else(|| match decimal(slurm_uid.get()) {
         Some(number) if number == uid => *slurm_name,
         _ => Short::of(b""),
     })

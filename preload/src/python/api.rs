@@ -41,8 +41,11 @@ macro_rules! api {
             #[allow(clippy::useless_transmute, reason = "what is only asked after stays a plain address")]
             pub fn of(object: objects::Object) -> Option<Self> {
                 // A program that names a variable of libpython's has a copy of it (R_*_COPY), which everybody uses.
-                let copies = objects::program().filter(|program| program.symbol(c"Py_GetVersion").is_none());
-                let symbol = |name| copies.and_then(|copies| copies.symbol(name)).or_else(|| object.symbol(name));
+                let copies = objects::program()
+                    .and_then(|program| program.symbols())
+                    .filter(|symbols| symbols.address(c"Py_GetVersion").is_none());
+                let symbols = object.symbols()?;
+                let symbol = |name| copies.and_then(|copies| copies.address(name)).or_else(|| symbols.address(name));
                 let mut api = Api {
                     type_offset: 0,
                     text_type: core::ptr::null_mut(),
