@@ -17,7 +17,7 @@ static LIBRARY: LazyLock<Vec<u8>> = LazyLock::new(|| {
 /// What the loader is asked to find. Each may be missing.
 const WANTED: [&str; 3] = ["PyImport_Inittab", "__confstr_chk", "dl_iterate_phdr"];
 /// What is put between a program and its libc.
-const INTERPOSED: [&str; 1] = ["confstr"];
+const INTERPOSED: [&str; 4] = ["_Exit", "_exit", "abort", "confstr"];
 /// Each is work in every exec of every program.
 const MOST_RELOCATIONS: u64 = 16;
 /// Each is an mmap in every exec of every program.
@@ -91,7 +91,7 @@ fn what_it_looks_for_may_be_missing() {
 }
 
 #[test]
-fn it_stands_between_a_program_and_its_libc_in_one_place() {
+fn it_stands_between_a_program_and_its_libc_in_four_places() {
     assert_eq!(symbols(|symbol| !symbol.is_undefined(Little) && !symbol.is_local()), INTERPOSED, "exports");
 }
 

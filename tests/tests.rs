@@ -18,6 +18,8 @@ mod fields;
 mod transports;
 // What a user can put into a process breaks nothing.
 mod hostile;
+// Every end is reported, and none is changed.
+mod endings;
 // No program runs differently for it.
 mod harm;
 // Real receivers and a real batch system take and give what they should.

@@ -1,12 +1,15 @@
 //! Behind both doors: is this process to be reported, and if so, by what does the interpreter call us at its end?
 
 use crate::early;
+use crate::endings::signals;
 use crate::environment::Environment;
 use crate::errno;
+use crate::imports;
 use crate::job::Claims;
 use crate::memory::{self, State};
+use crate::objects;
 use crate::process::Process;
-use crate::python::{Definition, MethodDef, Owned, Place, Python};
+use crate::python::{Definition, MethodDef, Owned, Place, Python, Raw};
 use crate::sys;
 use crate::user::User;
 
@@ -24,6 +27,9 @@ pub unsafe fn arm() -> Option<()> {
     if state.notes.claims.is_none() || main && state.notes.pid != sys::pid() {
         prepare(&mut state)?;
     }
+    if main {
+        state.notes.position = 0;
+    }
     let methods = memory::methods();
     let method = match main {
         // SAFETY: a place inside of what `methods` points at.
@@ -36,11 +42,28 @@ pub unsafe fn arm() -> Option<()> {
     // Not held while Python works: another interpreter's start may come this way.
     drop(state);
     // SAFETY: the caller holds the GIL.
-    let hooked = unsafe { Python::with(&api, |python| hook(python, method)) };
+    let hooked = unsafe {
+        Python::with(&api, |python| {
+            if main {
+                let _ = imports::stand_before(python);
+            }
+            hook(python, method)
+        })
+    };
     if hooked.is_none() && main {
         memory::take_soon()?.notes.armed = false;
     }
     hooked
+}
+
+/// Has the process report at signals that kill it: `module` is `_signal`, and Python has noted by now which dispositions are the default.
+pub fn arm_signals(module: Raw) -> Option<()> {
+    let mut state = memory::take_soon()?;
+    let api = state.notes.python?;
+    if state.notes.armed && api.here() != Place::Other {
+        signals::arm(&api, &mut state.notes, module);
+    }
+    Some(())
 }
 
 /// Whether the policy speaks of this process: there is a whole one, nobody opted out, and of a parallel program it
@@ -55,7 +78,7 @@ pub fn is_wanted() -> bool {
 
 /// Everything that can be known when the first interpreter starts is learnt then. At the end a program may have
 /// no descriptor left, no /proc and no right to ask; and the less there is to do, the better.
-fn prepare(State { notes, found, versions, others, .. }: &mut State) -> Option<()> {
+fn prepare(State { notes, found, known, versions, others, .. }: &mut State) -> Option<()> {
     let policy = memory::verified_policy();
     let claims = Claims::read(policy, Environment::of_process()?);
     notes.process = Process::identify();
@@ -63,12 +86,15 @@ fn prepare(State { notes, found, versions, others, .. }: &mut State) -> Option<(
     notes.claims = Some(claims);
     // A child that was forked and starts an interpreter of its own has found nothing yet.
     found.fill(0);
+    known.fill(0);
     versions.clear();
     others.clear();
     (notes.sequence, notes.reported) = (0, None);
+    (notes.signals, notes.imports) = (false, 0);
     notes.errno = errno::location();
     notes.pid = sys::pid();
     notes.restrictions = sys::restrictions();
+    memory::set_owner(notes.pid, objects::next_symbol(c"_exit", prepare as *const () as usize));
     Some(())
 }
 

@@ -6,6 +6,7 @@
 //! `_PyImportHooks_Init`). The wrapper runs in the right thread, with the GIL, in each interpreter once.
 
 use crate::arm;
+use crate::endings::posix;
 use crate::memory;
 use crate::objects;
 use crate::python::{Api, Place};
@@ -65,9 +66,14 @@ pub fn wrap(variable: *mut *mut c_void) -> Option<()> {
     }
     let copy = memory::inittab(&mut state).cast::<Entry>();
     let mut original = None;
+    let signal = named(b"_signal");
     for (index, mut entry) in entries.chain([Entry { name: core::ptr::null(), init: None }]).enumerate() {
         if index == wrapped {
             original = entry.init.replace(first_init);
+        } else if Some(index) == signal
+            && let Some(init) = entry.init.replace(signal_init)
+        {
+            memory::set_original_signal(init);
         }
         // SAFETY: within the `ENTRIES` of our table; the same entries as before where CPython reads it already.
         unsafe { copy.wrapping_add(index).write(entry) };
@@ -152,9 +158,30 @@ fn arrive(module: *mut c_void) -> Option<()> {
     }
     let api = state.notes.python?;
     if api.here() == Place::MainAmongOthers {
-        return slots::add_to(&mut state, &api, module);
+        return slots::add_to::<0>(&mut state, &api, module);
     }
     drop(state);
     // SAFETY: the GIL is held.
-    unsafe { arm::arm() }
+    unsafe { arm::arm() }?;
+    posix::stand_before(&api, module)
+}
+
+/// What initialises `_signal` now: the original, then us.
+unsafe extern "C" fn signal_init() -> *mut c_void {
+    let Some(original) = memory::original_signal() else { return core::ptr::null_mut() };
+    // SAFETY: what the table held, called as the interpreter would have called it.
+    let module = unsafe { original() };
+    let _ = signal_arrives(module);
+    module
+}
+
+/// Up to 3.9 the module is ready now, and has noted which dispositions are the default; later it notes that in a slot.
+fn signal_arrives(module: *mut c_void) -> Option<()> {
+    let mut state = memory::take_soon()?;
+    let api = state.notes.python?;
+    if slots::add_to::<1>(&mut state, &api, module).is_some() || !api.is_module(module) {
+        return None;
+    }
+    drop(state);
+    arm::arm_signals(module)
 }

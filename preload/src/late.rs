@@ -8,6 +8,7 @@
 
 use crate::arm;
 use crate::early;
+use crate::endings::posix as posix_functions;
 use crate::memory;
 use crate::objects;
 use crate::python::{Api, Place, Python, Raw};
@@ -105,9 +106,10 @@ unsafe extern "C" fn called_back(_: *mut c_void) -> c_int {
     }
     // SAFETY: as above.
     let _ = unsafe { arm::arm() };
+    let _ = posix.flatten().and_then(|definition| posix_functions::stand_before(&api, definition));
     // From 3.12 on, this Python took its copy of the table before we could stand at its early door.
     if let (Some(_), Some(definition), Some(mut state)) = (api.own_gil, posix.flatten(), memory::take_soon()) {
-        let _ = slots::add_to(&mut state, &api, definition);
+        let _ = slots::add_to::<0>(&mut state, &api, definition);
     }
     0
 }

@@ -7,9 +7,12 @@
 //!  - two doors lead in: [`early`], for a libpython that is there when the program starts, and [`late`], for one
 //!    that is opened later;
 //!  - at both, [`arm`] asks the policy whether this process is to be reported at all, before anything is touched;
-//!    behind them it has the interpreter call us at its end (in newer sub-interpreters through [`slots`]);
-//!  - then [`report`] looks ([`modules`], [`own`], [`versions`], [`libraries`]), adds what was learnt of the process
-//!    at its start ([`process`], [`user`], [`job`], [`container`]) and sends what the policy wants sent ([`transport`]).
+//!    behind them it has the interpreter call us at its end (in newer sub-interpreters through [`slots`]), and takes
+//!    its place at the other [`endings`];
+//!  - [`imports`] keeps up to date what is known while the program runs, and at an end at which the interpreter may be
+//!    asked, [`look`] looks at everything ([`modules`], [`own`], [`versions`], [`libraries`]);
+//!  - then [`report`] adds what was learnt of the process at its start ([`process`], [`user`], [`job`], [`container`])
+//!    and sends what the policy wants sent ([`transport`]).
 //!
 //! Beneath it lie [`python`], all we know of CPython; [`objects`], of the loader; [`sys`], of the kernel; and
 //! [`memory`], the only bytes we ever write to.
@@ -19,14 +22,17 @@
 mod arm;
 mod container;
 mod early;
+mod endings;
 mod environment;
 mod errno;
 #[cfg(feature = "freestanding")]
 mod freestanding;
+mod imports;
 mod job;
 mod late;
 mod libraries;
 mod lines;
+mod look;
 mod memory;
 mod modules;
 mod objects;

@@ -5,11 +5,12 @@
 //! Access is by try-lock: who finds the state taken goes away, at once or after a bounded number of turns.
 
 use crate::early::{Init, Inittab};
+use crate::endings::atexit::{self, Methods};
 use crate::errno::Location;
 use crate::job::Claims;
+use crate::look::Paths;
 use crate::process::Process;
-use crate::python::{Api, Raw};
-use crate::report::{self, Methods};
+use crate::python::{Api, Callback4, MethodDef, Raw};
 use crate::slots::Slots;
 use crate::sys;
 use crate::text::Arena;
@@ -22,7 +23,7 @@ use customs_spec::inspect::Inspector;
 use customs_spec::policy::{self, Policy};
 
 /// Bytes of the state, whole pages.
-const REGION: usize = 155_648;
+const REGION: usize = 163_840;
 /// Bytes for versions, and for the names of unlisted modules.
 pub const VERSIONS: usize = 16_384;
 /// The longest message.
@@ -75,15 +76,22 @@ const TAKEN: u32 = 2;
 #[repr(C)]
 struct Shared {
     access: AtomicU32,
-    /// The initialisation that the early door wrapped. Beside the state, because its wrapper must always find it.
+    /// The process that was armed. A child has another number.
+    owner: AtomicU32,
+    /// The initialisations that the early door wrapped. Beside the state, because the wrappers must always find them.
     original: AtomicUsize,
+    original_signal: AtomicUsize,
+    /// The functions of CPython's that ours stand before, and how they are called.
+    functions: [Function; FUNCTIONS],
+    /// The next definition of `_exit(2)`.
+    next_exit: AtomicUsize,
     /// `Py_IncRef` and `None`, which a callback must return even when it cannot have the state.
     increment: AtomicUsize,
     none: AtomicUsize,
     /// What CPython reads on its own, at any time and in any thread: what it calls us by, the slots of one of its
     /// modules, and our table of built-in modules. Each is written once, before CPython learns of it.
     methods: UnsafeCell<Methods>,
-    slots: UnsafeCell<Slots>,
+    slots: [UnsafeCell<Slots>; 2],
     state: UnsafeCell<State>,
     inittab: UnsafeCell<Inittab>,
 }
@@ -94,6 +102,15 @@ unsafe impl Sync for Shared {}
 
 const _: () = assert!(size_of::<Shared>() <= REGION);
 
+/// Those of `posix`, and one each of `_signal` and `_imp`.
+const FUNCTIONS: usize = crate::imports::RELEASE_LOCK + 1;
+
+/// A function of CPython's.
+struct Function {
+    original: AtomicUsize,
+    flags: AtomicU32,
+}
+
 /// All that is remembered between the start of an interpreter and its end.
 ///
 /// What nearly every process uses comes first and lies close together: the first write to each page has it copied.
@@ -103,6 +120,10 @@ pub struct State {
     pub notes: Notes,
     /// Zero until it is used, as is all that follows: what was found by interpreters that are gone, and by this one.
     pub found: [u8; Inspector::SPACE],
+    /// What was seen on the way, and is reported where there is no last look.
+    pub known: [u8; Inspector::SPACE],
+    /// Paths of the process.
+    pub paths: Paths,
     /// For one message. It lies here because a mapping of its own would cost more than the report's own work.
     pub message: [u8; MESSAGE],
     /// Versions of what was found: check number (two bytes), then the text.
@@ -129,6 +150,12 @@ pub struct Notes {
     pub process: Option<Process>,
     /// Who runs it.
     pub user: Option<User>,
+    /// Whether our handlers of signals are installed.
+    pub signals: bool,
+    /// How often `imports` was called.
+    pub imports: u32,
+    /// How far into `sys.modules` it has looked.
+    pub position: isize,
     /// Number of the next report.
     pub sequence: u32,
     /// What the last report found, as a digest: the same is not reported again.
@@ -147,6 +174,9 @@ impl Notes {
         restrictions: None,
         process: None,
         user: None,
+        signals: false,
+        imports: 0,
+        position: 0,
         sequence: 0,
         reported: None,
         tries: 0,
@@ -169,7 +199,7 @@ pub fn unlock() -> Option<()> {
             // SAFETY: nobody else gets here, and nobody can take the state before it is free.
             unsafe { notes.write(Notes::NOTHING) };
             // SAFETY: as above, and no Python has heard of them yet.
-            unsafe { methods().write(report::methods()) };
+            unsafe { methods().write(atexit::methods()) };
             access.store(FREE, Ordering::Release);
         }
     }
@@ -182,10 +212,75 @@ pub fn inittab(_: &mut Guard) -> *mut Inittab {
     unsafe { &customs_state.inittab }.get()
 }
 
-/// The place of our slots.
-pub fn slots(_: &mut Guard) -> *mut Slots {
+/// The place of our slots, for one of two modules.
+pub fn slots<const MODULE: usize>(_: &mut Guard) -> *mut Slots {
     // SAFETY: mapped as long as the library is.
-    unsafe { &customs_state.slots }.get()
+    let [posix, signal] = unsafe { &customs_state.slots };
+    if MODULE == 0 { posix.get() } else { signal.get() }
+}
+
+/// Puts `ours` before the function of `method`, and remembers that as number `number`.
+pub fn replace(number: usize, method: *mut MethodDef, ours: Callback4) {
+    // SAFETY: mapped as long as the library is.
+    let Some(function) = (unsafe { &customs_state.functions }).get(number) else { return };
+    // SAFETY: a method of a module's static table; the GIL is held.
+    let method = unsafe { &mut *method };
+    let Some(original) = method.method else { return };
+    if original as usize == ours as usize {
+        return;
+    }
+    // What calls it must find it, so it is stored first.
+    function.flags.store(method.flags as u32, Ordering::Release);
+    function.original.store(original as usize, Ordering::Release);
+    // SAFETY: called as the original is: `METH_*` says how, and ours passes on as many words as any of them takes.
+    method.method = Some(unsafe { core::mem::transmute::<Callback4, crate::python::Callback>(ours) });
+}
+
+/// How function `number` is called: `METH_*`.
+pub fn flags(number: usize) -> core::ffi::c_int {
+    // SAFETY: mapped as long as the library is, and only read.
+    let function = unsafe { &customs_state.functions }.get(number);
+    function.map_or(0, |function| function.flags.load(Ordering::Acquire) as core::ffi::c_int)
+}
+
+/// Calls function `number` as ours was called.
+pub fn call_original(number: usize, a: Raw, b: Raw, c: *mut core::ffi::c_void, d: *mut core::ffi::c_void) -> Raw {
+    // SAFETY: mapped as long as the library is, and only read.
+    let function = unsafe { &customs_state.functions }.get(number);
+    let address = function.map_or(0, |function| function.original.load(Ordering::Acquire));
+    // SAFETY: zero, which is `None`, or what `replace` stored.
+    match unsafe { core::mem::transmute::<usize, Option<Callback4>>(address) } {
+        // SAFETY: called by CPython with these words.
+        Some(original) => unsafe { original(a, b, c, d) },
+        None => core::ptr::null_mut(),
+    }
+}
+
+/// `_exit(2)`.
+pub type Leave = unsafe extern "C" fn(core::ffi::c_int) -> !;
+
+/// Remembers the next `_exit(2)`, and whose process this is. Only while the state is held.
+pub fn set_owner(pid: u32, next_exit: Option<*const core::ffi::c_void>) {
+    let next = next_exit.map_or(0, |next| next as usize);
+    // SAFETY: writable since `unlock`, which everyone who holds the state has called.
+    unsafe { &customs_state.next_exit }.store(next, Ordering::Release);
+    // SAFETY: as above.
+    unsafe { &customs_state.owner }.store(pid, Ordering::Release);
+}
+
+/// Whether this is the process that was armed. Where none was, the kernel is not asked.
+pub fn is_own() -> bool {
+    // SAFETY: mapped as long as the library is, and only read.
+    let owner = unsafe { &customs_state.owner }.load(Ordering::Acquire);
+    owner != 0 && owner == sys::pid()
+}
+
+/// The next `_exit(2)`, once a process was armed.
+pub fn next_exit() -> Option<Leave> {
+    // SAFETY: mapped as long as the library is, and only read.
+    let address = unsafe { &customs_state.next_exit }.load(Ordering::Acquire);
+    // SAFETY: zero, which is `None`, or what `set_owner` stored.
+    unsafe { core::mem::transmute::<usize, Option<Leave>>(address) }
 }
 
 /// What Python calls us by, written by `unlock`.
@@ -205,6 +300,20 @@ pub fn original() -> Option<Init> {
     // SAFETY: mapped as long as the library is, and only read.
     let address = unsafe { &customs_state.original }.load(Ordering::Acquire);
     // SAFETY: zero, which is `None`, or what `set_original` stored.
+    unsafe { core::mem::transmute::<usize, Option<Init>>(address) }
+}
+
+/// The same for the module `_signal`.
+pub fn set_original_signal(init: Init) {
+    // SAFETY: writable since `unlock`, which everyone who holds the state has called.
+    unsafe { &customs_state.original_signal }.store(init as usize, Ordering::Release);
+}
+
+/// What it wrapped of the module `_signal`.
+pub fn original_signal() -> Option<Init> {
+    // SAFETY: mapped as long as the library is, and only read.
+    let address = unsafe { &customs_state.original_signal }.load(Ordering::Acquire);
+    // SAFETY: zero, which is `None`, or what `set_original_signal` stored.
     unsafe { core::mem::transmute::<usize, Option<Init>>(address) }
 }
 
@@ -235,7 +344,7 @@ pub fn new_none() -> Raw {
 pub struct Guard(());
 
 /// Takes the state; `None` when it is still read-only or someone else has it.
-fn take() -> Option<Guard> {
+pub fn take() -> Option<Guard> {
     // SAFETY: mapped as long as the library is, and an atomic is read only.
     let access = unsafe { &customs_state.access };
     // A failed exchange writes too, and would fault on the read-only page: look first.

@@ -26,11 +26,13 @@ const ROOM: usize = 16;
 pub struct Slots([Slot; ROOM]);
 
 /// Adds our slot to `definition`, which an initialiser has returned.
-pub fn add_to(state: &mut Guard, api: &Api, definition: Raw) -> Option<()> {
+///
+/// `MODULE` is the place of its copy: 0 for `posix`, 1 for `_signal`.
+pub fn add_to<const MODULE: usize>(state: &mut Guard, api: &Api, definition: Raw) -> Option<()> {
     let place = Definition::at(api, definition)?.slots();
     // SAFETY: a word of the definition.
     let slots = unsafe { place.read() }.cast::<Slot>();
-    let ours = memory::slots(state).cast::<Slot>();
+    let ours = memory::slots::<MODULE>(state).cast::<Slot>();
     // SAFETY: the first of our slots; of kind 0 until they were used.
     if slots.is_null() || unsafe { ours.read() }.kind != 0 {
         return None;
@@ -50,16 +52,26 @@ pub fn add_to(state: &mut Guard, api: &Api, definition: Raw) -> Option<()> {
         unsafe { ours.wrapping_add(index).write(slot) };
     }
     // SAFETY: as above; the one after it is zero, the end.
-    unsafe { ours.wrapping_add(end).write(Slot { kind: EXEC, value: exec as *const c_void }) };
+    unsafe { ours.wrapping_add(end).write(Slot { kind: EXEC, value: ours_for::<MODULE>() }) };
     // SAFETY: a static, writable definition of CPython's own; a word, which other interpreters read whole, as it was or
     // as it is now; the copy, which begins with the same slots, lives as long as the process.
     unsafe { place.write(ours.cast()) };
     Some(())
 }
 
+fn ours_for<const MODULE: usize>() -> *const c_void {
+    if MODULE == 0 { posix_is_there as *const c_void } else { signal_is_there as *const c_void }
+}
+
 /// Runs last of the module's slots, in the interpreter that imports it.
-unsafe extern "C" fn exec(_: Raw) -> c_int {
+unsafe extern "C" fn posix_is_there(_: Raw) -> c_int {
     // SAFETY: an interpreter that executes a module holds its GIL.
     let _ = unsafe { arm::arm() };
+    0
+}
+
+/// The same of `_signal`, which has noted by now which dispositions are the default.
+unsafe extern "C" fn signal_is_there(module: Raw) -> c_int {
+    let _ = arm::arm_signals(module);
     0
 }

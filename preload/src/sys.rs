@@ -250,6 +250,128 @@ pub unsafe fn make_writable(start: usize, length: usize) -> Option<()> {
     positive(unsafe { call(libc::SYS_mprotect, start, length, protection, 0, 0, 0) }).map(|_| ())
 }
 
+/// Whether a file is there, regular, and may be executed.
+pub fn can_execute(path: &CStr) -> bool {
+    let (here, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
+    let mut status = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    // SAFETY: fstatat(2) with a NUL-terminated path writes a `struct stat`.
+    let answer = unsafe { call(libc::SYS_newfstatat, here, path, status.as_mut_ptr() as usize, 0, 0, 0) };
+    // SAFETY: zero bytes, or what the kernel wrote, are a `struct stat`.
+    let mode = unsafe { status.assume_init_ref() }.st_mode;
+    // SAFETY: faccessat(2) with a NUL-terminated path.
+    let may = unsafe { call(libc::SYS_faccessat, here, path, libc::X_OK as usize, 0, 0, 0) };
+    answer == 0 && mode & libc::S_IFMT == libc::S_IFREG && may == 0
+}
+
+/// exit_group(2)
+pub fn exit_group(status: i32) -> ! {
+    loop {
+        // SAFETY: ends the process.
+        unsafe { call(libc::SYS_exit_group, status as usize, 0, 0, 0, 0, 0) };
+    }
+}
+
+/// What is called when a signal comes (`SA_SIGINFO`).
+pub type Handler = unsafe extern "C" fn(i32, *mut core::ffi::c_void, *mut core::ffi::c_void);
+
+/// `struct sigaction` of the kernel (asm/signal.h), which is not libc's.
+#[repr(C)]
+pub struct Action {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    mask: u64,
+}
+
+/// `SA_RESTORER` (asm/signal.h): the kernel returns from a handler through it. x86_64 has no other way.
+const RESTORER: usize = 0x0400_0000;
+/// Bytes of the kernel's set of signals.
+const SET: usize = 8;
+
+impl Action {
+    /// Calls `handler`, with the signals of `mask` blocked.
+    pub fn new(handler: Handler, flags: usize, mask: u64) -> Self {
+        Action {
+            handler: handler as usize,
+            flags: flags | RESTORER,
+            restorer: return_from_handler as *const () as usize,
+            mask,
+        }
+    }
+
+    /// `SIG_DFL`.
+    pub fn is_default(&self) -> bool {
+        self.handler == libc::SIG_DFL
+    }
+}
+
+/// rt_sigreturn(2)
+#[unsafe(naked)]
+unsafe extern "C" fn return_from_handler() {
+    #[cfg(target_arch = "x86_64")]
+    core::arch::naked_asm!("mov eax, {}", "syscall", const libc::SYS_rt_sigreturn);
+    #[cfg(target_arch = "aarch64")]
+    core::arch::naked_asm!("mov x8, {}", "svc 0", const libc::SYS_rt_sigreturn);
+}
+
+/// What is done at a signal.
+pub fn action(number: i32) -> Option<Action> {
+    let mut action = Action { handler: 0, flags: 0, restorer: 0, mask: 0 };
+    let place = (&raw mut action) as usize;
+    // SAFETY: rt_sigaction(2) writes a `struct sigaction` of the kernel's.
+    positive(unsafe { call(libc::SYS_rt_sigaction, number as usize, 0, place, SET, 0, 0) }).map(|_| action)
+}
+
+/// Has it done.
+pub fn set_action(number: i32, action: Action) {
+    let place = (&raw const action) as usize;
+    // SAFETY: rt_sigaction(2) reads a `struct sigaction` of the kernel's; its handler is one, or was there before.
+    unsafe { call(libc::SYS_rt_sigaction, number as usize, place, 0, SET, 0, 0) };
+}
+
+/// Has the default done.
+pub fn default_action(number: i32) {
+    set_action(number, Action { handler: libc::SIG_DFL, flags: 0, restorer: 0, mask: 0 });
+}
+
+/// Whether this thread blocks any signal, as it does in most handlers.
+pub fn is_any_signal_blocked() -> bool {
+    let mut mask = !0_u64;
+    let place = (&raw mut mask) as usize;
+    // SAFETY: rt_sigprocmask(2) writes a set of signals.
+    unsafe { call(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK as usize, 0, place, SET, 0, 0) };
+    mask != 0
+}
+
+/// Lets a signal through to this thread.
+pub fn unblock(number: i32) {
+    let mask = 1_u64 << (number.wrapping_sub(1) & 63);
+    let place = (&raw const mask) as usize;
+    // SAFETY: rt_sigprocmask(2) reads a set of signals.
+    unsafe { call(libc::SYS_rt_sigprocmask, libc::SIG_UNBLOCK as usize, place, 0, SET, 0, 0) };
+}
+
+fn thread() -> usize {
+    // SAFETY: takes nothing, never fails.
+    unsafe { call(libc::SYS_gettid, 0, 0, 0, 0, 0, 0) as usize }
+}
+
+/// Sends a signal to this thread.
+pub fn raise(number: i32) {
+    // SAFETY: tgkill(2) touches no memory.
+    unsafe { call(libc::SYS_tgkill, pid() as usize, thread(), number as usize, 0, 0, 0) };
+}
+
+/// Sends a signal to this thread as it came, with its `siginfo_t`.
+pub fn raise_again(number: i32, info: *mut core::ffi::c_void) {
+    // SAFETY: rt_tgsigqueueinfo(2) reads the `siginfo_t` that the kernel gave to a handler.
+    let answer =
+        unsafe { call(libc::SYS_rt_tgsigqueueinfo, pid() as usize, thread(), number as usize, info as usize, 0, 0) };
+    if answer != 0 {
+        raise(number);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

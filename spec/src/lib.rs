@@ -22,6 +22,7 @@ pub mod inspect;
 pub mod json;
 pub mod policy;
 pub mod record;
+pub mod signal;
 #[cfg(feature = "site")]
 pub mod site;
 pub mod stdlib;

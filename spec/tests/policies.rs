@@ -23,6 +23,7 @@ fn model() -> Model {
         pseudonymise: vec![Field::Username],
         pseudonym_key: "geheim".into(),
         dist_info: true,
+        signals: vec![1, 24],
         transports: vec![
             Transport {
                 name: "nodes".into(),

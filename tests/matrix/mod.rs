@@ -160,7 +160,7 @@ impl Trial {
         expect("direct", sorted(&json!(direct)));
         expect("versions", versions);
         expect("python", json!(python));
-        expect("exit", json!("normal"));
+        expect("exit", json!(host.exit()));
         if host.kind == Kind::Python {
             expect("main", json!(self.main));
         }

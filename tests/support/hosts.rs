@@ -41,8 +41,7 @@ pub struct Host {
     misses: Option<String>,
     #[serde(default)]
     optional: bool,
-    #[serde(rename = "atexit")]
-    _atexit: Option<bool>,
+    atexit: Option<bool>,
     #[serde(rename = "door")]
     _door: Option<String>,
     #[serde(rename = "note")]
@@ -88,6 +87,11 @@ impl Host {
     /// How many records one run of it must bring.
     pub fn records(&self) -> usize {
         if self.kind == Kind::Silent { 0 } else { self.processes }
+    }
+
+    /// What its records say of its end.
+    pub fn exit(&self) -> &str {
+        if self.atexit == Some(false) { "exit" } else { "normal" }
     }
 
     /// Why the right records do not come from it yet.

@@ -72,6 +72,7 @@ api! {
         get_version = c"Py_GetVersion": unsafe extern "C" fn() -> *const c_char;
         add_pending_call = c"Py_AddPendingCall":
             unsafe extern "C" fn(unsafe extern "C" fn(*mut c_void) -> c_int, *mut c_void) -> c_int;
+        is_initialized = c"Py_IsInitialized": unsafe extern "C" fn() -> c_int;
         module_dict = c"PyImport_GetModuleDict": unsafe extern "C" fn() -> Raw;
         import_module = c"PyImport_ImportModule": unsafe extern "C" fn(*const c_char) -> Raw;
         sys_get = c"PySys_GetObject": unsafe extern "C" fn(*const c_char) -> Raw;
@@ -115,6 +116,8 @@ api! {
         bytes_parts = c"PyBytes_AsStringAndSize":
             unsafe extern "C" fn(Raw, *mut *mut c_char, *mut isize) -> c_int;
         /// Since 3.0.
+        bytes_type = c"PyBytes_Type": Raw;
+        /// Since 3.0.
         unicode_intern = c"PyUnicode_InternFromString": unsafe extern "C" fn(*const c_char) -> Raw;
         /// Until 2.7.
         string_type = c"PyString_Type": Raw;
@@ -141,6 +144,12 @@ api! {
         list_get = c"PyList_GetItem": unsafe extern "C" fn(Raw, isize) -> Raw;
         /// 2.5 and later; `frozenset` and `set`.
         set_contains = c"PySet_Contains": unsafe extern "C" fn(Raw, Raw) -> c_int;
+        /// Since 2.3: what `PyGILState_Ensure` made, or the thread that initialised Python.
+        own_thread = c"PyGILState_GetThisThreadState": unsafe extern "C" fn() -> *mut c_void;
+        /// Since 3.5.2 (not in the stable ABI): the thread state that holds the GIL, from 3.12 on this thread's.
+        current_thread = c"_PyThreadState_UncheckedGet": unsafe extern "C" fn() -> *mut c_void;
+        /// The same, under its public name: since 3.13.
+        current_thread_unchecked = c"PyThreadState_GetUnchecked": unsafe extern "C" fn() -> *mut c_void;
         /// Since 3.12: from then on interpreters may have a GIL each.
         own_gil = c"Py_NewInterpreterFromConfig": *const c_void;
         /// In free-threaded builds only (Objects/object.c).
@@ -168,6 +177,32 @@ impl Api {
         // SAFETY: a static text of CPython's that ends in NUL.
         let text = unsafe { CStr::from_ptr(text) }.to_bytes();
         text.split(|byte| *byte == b' ').next().unwrap_or_default()
+    }
+
+    /// Whether `object` is a module, and not the definition of one.
+    pub fn is_module(&self, object: Raw) -> bool {
+        let place = object.wrapping_byte_add(self.type_offset).cast::<Raw>();
+        // SAFETY: an object, if not null.
+        !object.is_null() && unsafe { place.read() } == self.module_type
+    }
+
+    /// Whether there is a main interpreter that is not being finalised.
+    pub fn is_initialized(&self) -> bool {
+        // SAFETY: callable at any time, from any thread (Doc/c-api/init.rst).
+        unsafe { (self.is_initialized)() != 0 }
+    }
+
+    /// Whether this thread holds the GIL (is attached). `PyGILState_Check` would say so of every thread once there are
+    /// sub-interpreters.
+    pub fn is_held(&self) -> bool {
+        let (Some(own), Some(current)) = (self.own_thread, self.current_thread.or(self.current_thread_unchecked))
+        else {
+            return false;
+        };
+        // SAFETY: reads a thread-local value.
+        let own = unsafe { own() };
+        // SAFETY: reads a word of the runtime's, or of this thread's.
+        !own.is_null() && own == unsafe { current() }
     }
 
     /// Whose interpreter this thread is in. The GIL must be held.

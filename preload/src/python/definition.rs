@@ -1,7 +1,8 @@
 //! `PyModuleDef` (Include/moduleobject.h): what a module written in C is made from, since 3.5 (PEP 489).
 
 use super::api::{Api, MethodDef, Raw};
-use core::ffi::CStr;
+use super::object::Python;
+use core::ffi::{CStr, c_int, c_void};
 
 /// Words from `ob_type` on, measured on 3.6 to 3.13 and 3.13t: `m_init`, `m_index` and `m_copy` come first.
 const M_SIZE: usize = 6;
@@ -14,13 +15,19 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// The definition at `raw`, if that is one: what an initialiser has returned, or what a module says it was made
-    /// from.
+    /// What an initialiser has returned, if it is a definition, or that of a module.
     pub fn at(api: &Api, raw: Raw) -> Option<Self> {
+        if raw.is_null() {
+            return None;
+        }
         let words = raw.wrapping_byte_add(api.type_offset).cast::<Raw>();
-        // SAFETY: an object, if not null.
-        let is_one = !raw.is_null() && unsafe { words.read() } == api.module_def_type?;
-        is_one.then_some(Definition { words })
+        // SAFETY: an object.
+        let kind = unsafe { words.read() };
+        if kind == api.module_type {
+            // SAFETY: a module; borrowed, null for what was not written in C.
+            return Definition::at(api, unsafe { api.module_get_def?(raw) });
+        }
+        (kind == api.module_def_type?).then_some(Definition { words })
     }
 
     /// Whether a module made from it has memory of its own. Where it has none, its functions cannot look into it.
@@ -49,5 +56,49 @@ impl Definition {
     /// Where it says what slots it has.
     pub fn slots(&self) -> *mut Raw {
         self.words.wrapping_add(M_SLOTS)
+    }
+}
+
+/// A function of a module's, whatever its calling convention: two to four words that it passes on.
+pub type Callback4 = unsafe extern "C" fn(Raw, Raw, *mut c_void, *mut c_void) -> Raw;
+
+/// What such a function was called with.
+pub struct Arguments<'a> {
+    python: Python<'a>,
+    first: Raw,
+}
+
+/// `METH_FASTCALL` (Include/methodobject.h, since 3.7): the arguments are an array, and the next word is their number.
+/// Without it (3.6) they are a tuple.
+const FASTCALL: c_int = 0x80;
+
+impl<'a> Arguments<'a> {
+    /// The second and third word that a function with these flags was called with.
+    pub fn new(python: Python<'a>, flags: c_int, arguments: Raw, count: usize) -> Self {
+        let first = match flags & FASTCALL {
+            0 => {
+                // `ob_type`, `ob_size`, the items (Include/cpython/tupleobject.h of 3.6).
+                let words = arguments.wrapping_byte_add(python.api().type_offset).cast::<Raw>();
+                // SAFETY: a tuple: its size.
+                let empty = arguments.is_null() || unsafe { words.wrapping_add(1).read() }.is_null();
+                // SAFETY: a tuple with an item.
+                if empty { core::ptr::null_mut() } else { unsafe { words.wrapping_add(2).read() } }
+            }
+            _ if count == 0 => core::ptr::null_mut(),
+            // SAFETY: an array of at least one object.
+            _ => unsafe { arguments.cast::<Raw>().read() },
+        };
+        Arguments { python, first }
+    }
+
+    /// The first one, if it is the text or bytes of a path, with a NUL behind it; `None` if it is not.
+    pub fn first_path<'s>(&self, space: &'s mut [u8]) -> Option<&'s [u8]> {
+        let path = self.python.argument(self.first)?.path_or_bytes(space.split_last_mut()?.1);
+        let length = path.len();
+        if length == 0 {
+            return None;
+        }
+        *space.get_mut(length)? = 0;
+        space.get(..=length)
     }
 }

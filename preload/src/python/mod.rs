@@ -5,5 +5,5 @@ mod definition;
 mod object;
 
 pub use api::{Api, Callback, MethodDef, Place, Raw};
-pub use definition::Definition;
+pub use definition::{Arguments, Callback4, Definition};
 pub use object::{Dict, Object, Owned, Python};

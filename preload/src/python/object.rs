@@ -71,6 +71,11 @@ impl<'a> Python<'a> {
         (!raw.is_null()).then_some(Object { raw, api: self.api })
     }
 
+    /// An object that a function was called with.
+    pub fn argument(self, raw: Raw) -> Option<Object<'a>> {
+        self.borrowed(raw)
+    }
+
     fn owned(self, raw: Raw) -> Option<Owned<'a>> {
         if raw.is_null() {
             // SAFETY: the GIL is held; the failed call left an error, which is not the program's.
@@ -185,6 +190,11 @@ impl<'a> Object<'a> {
         own == kind || unsafe { (self.api.type_is_subtype)(own, kind) != 0 }
     }
 
+    /// Its address.
+    pub fn raw(self) -> Raw {
+        self.raw
+    }
+
     fn python(self) -> Python<'a> {
         Python { api: self.api }
     }
@@ -229,18 +239,29 @@ impl<'a> Object<'a> {
         if let Some(text) = self.text() {
             return copy(text, space);
         }
-        let (Some(encode), Some(parts), true) = (self.api.unicode_fs, self.api.bytes_parts, self.is_text()) else {
-            return b"";
-        };
+        let (Some(encode), true) = (self.api.unicode_fs, self.is_text()) else { return b"" };
         // SAFETY: the GIL is held, the object is a `str`; a new reference to a `bytes`.
         let Some(bytes) = self.python().owned(unsafe { encode(self.raw) }) else { return b"" };
+        copy(bytes.bytes().unwrap_or_default(), space)
+    }
+
+    /// Copies it into `space`, if it is a path: a `str` or `bytes`.
+    pub fn path_or_bytes(self, space: &mut [u8]) -> &[u8] {
+        match self.api.bytes_type {
+            Some(bytes) if self.is_a(bytes) => copy(self.bytes().unwrap_or_default(), space),
+            _ => self.path(space),
+        }
+    }
+
+    /// What a `bytes` object holds.
+    fn bytes(self) -> Option<&'a [u8]> {
         let (mut start, mut length) = (ptr::null_mut(), 0);
-        // SAFETY: a `bytes` object; its content lives as long as `bytes` does.
-        if unsafe { parts(bytes.raw, &raw mut start, &raw mut length) } != 0 || start.is_null() {
-            return b"";
+        // SAFETY: a `bytes` object; its content lives as long as it does.
+        if unsafe { self.api.bytes_parts?(self.raw, &raw mut start, &raw mut length) } != 0 || start.is_null() {
+            return None;
         }
         // SAFETY: CPython says that `length` bytes lie there.
-        copy(unsafe { core::slice::from_raw_parts(start.cast(), length.max(0) as usize) }, space)
+        Some(unsafe { core::slice::from_raw_parts(start.cast(), length.max(0) as usize) })
     }
 
     fn as_dict(self) -> Option<Dict<'a>> {
@@ -389,6 +410,20 @@ impl<'a> Dict<'a> {
         // SAFETY: a dict and a `str`; a borrowed reference, taken hold of before anything else runs.
         let value = unsafe { (self.0.api.dict_get)(self.0.raw, key.raw) };
         python.borrowed(value).map(Object::keep)
+    }
+
+    /// Calls `visit` with every entry that came after `position`, which then stands behind the last: entries keep the
+    /// order they came in (3.6 and later). One that moved because others were removed may be passed over. Not where there
+    /// is no GIL.
+    pub fn each_from(self, position: &mut isize, mut visit: impl FnMut(Object<'a>, Object<'a>)) {
+        let python = self.0.python();
+        let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
+        // SAFETY: a dict, which nobody changes meanwhile: the GIL is held and nothing is called that gives it away.
+        while unsafe { (self.0.api.dict_next)(self.0.raw, position, &raw mut key, &raw mut value) } != 0 {
+            if let (Some(key), Some(value)) = (python.borrowed(key), python.borrowed(value)) {
+                visit(key, value);
+            }
+        }
     }
 
     /// Calls `visit` with every entry, which is borrowed: who looks things up meanwhile keeps it first, because a

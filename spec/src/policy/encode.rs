@@ -43,6 +43,7 @@ pub fn encode(model: &Model) -> Result<Vec<u8>, TooLarge> {
         (Slot::PseudonymiseLow, pseudonymise.0 as u32),
         (Slot::PseudonymiseHigh, (pseudonymise.0 >> 32) as u32),
         (Slot::DistInfo, u32::from(model.dist_info)),
+        (Slot::Signals, crate::signal::set(model.signals.iter().copied())),
     ] {
         out.slot(slot, value);
     }

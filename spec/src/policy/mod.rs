@@ -38,7 +38,7 @@ const MAX_NAMES: usize = 16_384;
 pub const MIN_DATAGRAM: u16 = 1232;
 
 const MAGIC: &[u8; 8] = b"customs\0";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER: usize = 24;
 
 /// The parts of a policy, each a number or the offset of a text or a sequence.
@@ -55,6 +55,8 @@ enum Slot {
     PseudonymiseHigh,
     PseudonymKey,
     DistInfo,
+    /// A set of signals, see `crate::signal`.
+    Signals,
     Transports,
     ComputeEnv,
     ComputeHosts,

@@ -24,6 +24,8 @@ pub struct Model {
     pub pseudonym_key: String,
     /// Look for a `dist-info` folder beside a package whose version is found nowhere else.
     pub dist_info: bool,
+    /// Numbers of the signals at which a process reports before it dies.
+    pub signals: Vec<u8>,
     /// Where records may go, in the order of the site file.
     pub transports: Vec<Transport>,
     /// What makes a process a compute process.

@@ -203,6 +203,11 @@ impl<'p> Policy<'p> {
         self.slot(Slot::DistInfo) != 0
     }
 
+    /// Numbers of the signals at which a process reports before it dies.
+    pub fn signals(self) -> impl Iterator<Item = u8> {
+        crate::signal::members(self.slot(Slot::Signals))
+    }
+
     /// Variables whose presence makes a compute process.
     pub fn compute_env(self) -> Texts<'p> {
         self.texts(Slot::ComputeEnv)

@@ -5,7 +5,7 @@ use super::format::{self, Draft, Group, Text};
 use super::packages::{Placed, Shelf};
 use super::problem::{Fault, Kind};
 use super::source::{Source, nearest};
-use super::value::{Unique, facility, fields, msgid, name, text, texts, variable, variables};
+use super::value::{Unique, facility, fields, msgid, name, signals, text, texts, variable, variables};
 use super::{Surroundings, defaults, packages, server};
 use crate::policy::MIN_DATAGRAM;
 use crate::policy::model::{Check, Compute, Job, List, Model, On, Server, Subsystem, Transport};
@@ -23,6 +23,7 @@ const MAX_UDP: i64 = 65_507;
 pub fn model(source: &Rc<Source>, draft: Draft, around: &dyn Surroundings, shelf: &mut Shelf) -> Model {
     let mut model = site(source, draft.site);
     model.transports = transports(source, draft.transports);
+    model.signals = signals(source, draft.endings.signals);
     model.compute = Compute {
         env: variables(source, draft.compute.env, defaults::COMPUTE),
         hosts: texts(source, draft.compute.hosts),
@@ -50,6 +51,7 @@ fn site(source: &Source, site: Option<format::Site>) -> Model {
         pseudonymise: Vec::new(),
         pseudonym_key: String::new(),
         dist_info: false,
+        signals: Vec::new(),
         transports: Vec::new(),
         compute: Compute::default(),
         subsystems: Vec::new(),

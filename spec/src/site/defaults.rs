@@ -10,6 +10,10 @@ pub const FACILITY: u8 = 16;
 /// The user's way out.
 pub const OPT_OUT: &[&str] = &["CUSTOMS_OPT_OUT"];
 
+/// Signals by which batch systems end a job: TERM first, everywhere; XCPU where a limit of time is the kernel's
+/// (setrlimit(2)).
+pub const SIGNALS: &[u8] = &[15, 24];
+
 /// Variables of a process that runs on a compute node. Each is set for tasks only: a shell that `salloc`,
 /// `qsub -I` or `flux alloc` opens on a login node has the job's id and none of these.
 pub const COMPUTE: &[&str] = &[

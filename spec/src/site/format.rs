@@ -18,6 +18,7 @@ pub type Texts = Vec<Text>;
 pub struct Draft {
     pub site: Option<Site>,
     pub transports: Vec<Transport>,
+    pub endings: Endings,
     pub compute: Compute,
     pub subsystems: Vec<Subsystem>,
     pub staff: Staff,
@@ -51,6 +52,13 @@ pub struct Transport {
     pub on: Option<Text>,
     pub servers: Spanned<Texts>,
     pub max_datagram: Option<Spanned<i64>>,
+}
+
+/// `[endings]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Endings {
+    pub signals: Option<Texts>,
 }
 
 /// `[compute]`

@@ -62,6 +62,7 @@ fn the_smallest_site_file_has_the_shipped_packages_and_the_usual_defaults() {
     assert_eq!(model.transports[0].on, On::Any);
     assert_eq!(model.transports[0].max_datagram, 1452);
     assert_eq!(model.transports[0].servers, [Server::Udp("10.0.0.1:514".parse().unwrap())]);
+    assert_eq!(model.signals, [15, 24], "TERM and XCPU");
     assert_eq!(model.job.job_id[0], "SLURM_JOB_ID");
     assert!(model.checks.iter().any(|check| check.name == "numpy"));
     assert!(model.lists[0].empty && model.lists[0].rate == 1.0);
@@ -89,6 +90,8 @@ servers = ["unix:///dev/log"]
 name = "debug"
 servers = ["file:///tmp/customs"]
 max_datagram = 2000
+[endings]
+signals = ["SIGUSR1", "TERM", "USR1"]
 [compute]
 env = ["SLURMD_NODENAME"]
 hosts = ["nid*"]
@@ -311,7 +314,7 @@ prop_compose! {
 
 prop_compose! {
     fn any_model()(words in proptest::collection::vec(text(), 8), names in proptest::collection::vec("[A-Z_]{1,9}", 8),
-                   facility in 0..24_u8, dist_info: bool, staff in proptest::collection::vec(any::<u32>(), 0..4), hosts in texts(),
+                   facility in 0..24_u8, dist_info: bool, signals in proptest::sample::subsequence(vec![1_u8, 10, 12, 14, 15, 24], 0..=6), staff in proptest::collection::vec(any::<u32>(), 0..4), hosts in texts(),
                    checks in proptest::collection::vec(package(), 8), lists in proptest::collection::vec(list(), 1..4),
                    max_datagram in 1452..60_000_u16, port in 1..u16::MAX, address: [u16; 8]) -> Model {
         let name = |number: usize| vec![names[number].clone()];
@@ -319,7 +322,7 @@ prop_compose! {
         let transport = |name: &str, on| Transport { name: name.to_string(), on, max_datagram, servers: servers.clone() };
         Model {
             system: words[1].clone(), msgid: "m".to_string(), facility, opt_out: name(0), omit: vec![Field::Uid, Field::Main],
-            pseudonymise: vec![Field::Username], pseudonym_key: words[2].clone(), dist_info,
+            pseudonymise: vec![Field::Username], pseudonym_key: words[2].clone(), dist_info, signals,
             transports: vec![transport("one", On::Compute), transport("two", On::Any)],
             compute: Compute { env: name(1), hosts: hosts.clone() },
             subsystems: vec![Subsystem { name: words[3].clone(), hosts, env: vec![(names[2].clone(), words[4].clone())] }],

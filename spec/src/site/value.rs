@@ -5,6 +5,7 @@ use super::problem::{Fault, Kind};
 use super::source::{Source, nearest};
 use crate::frame::MAX_MSGID;
 use crate::record::Field;
+use crate::signal;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -49,6 +50,25 @@ pub fn text(source: &Source, text: &Text) -> Option<String> {
 /// All of them, without those that were refused.
 pub fn texts(source: &Source, texts: Texts) -> Vec<String> {
     texts.iter().filter_map(|text| self::text(source, text)).collect()
+}
+
+/// Numbers of signals, or of the usual ones; each once, in order.
+pub fn signals(source: &Source, names: Option<Texts>) -> Vec<u8> {
+    let Some(names) = names else { return super::defaults::SIGNALS.to_vec() };
+    let number = |text: &Text| {
+        let known: Vec<_> = signal::ALL.iter().map(|number| signal::name(*number)).collect();
+        let fault = || {
+            Fault::new(
+                format!("a process cannot report at `{}`", text.get_ref()),
+                format!("choose from {}", known.join(", ")),
+            )
+        };
+        source.accept(text.span(), signal::number(text.get_ref()).ok_or_else(fault))
+    };
+    let mut numbers: Vec<u8> = names.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    numbers
 }
 
 /// Names of environment variables, or the built-in ones.

@@ -25,6 +25,8 @@ pub fn write(model: &Model) -> String {
     }
     out.plain("dist_info", model.dist_info);
     model.transports.iter().for_each(|transport| out.transport(transport));
+    out.table("[endings]");
+    out.texts("signals", model.signals.iter().map(|number| crate::signal::name(*number)));
     out.table("[compute]");
     out.texts("env", &model.compute.env);
     out.texts("hosts", &model.compute.hosts);

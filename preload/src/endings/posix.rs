@@ -1,0 +1,92 @@
+//! `os._exit`, `os.abort` and `os.exec*`: functions of the built-in module `posix`. Python keeps a module's functions in
+//! a static table (`PyMethodDef`) and looks there whenever one is called; ours are put into that table, and call the
+//! ones that were there. So Python code finds the same objects as ever, the GIL is held, and no other program's calls
+//! come this way, as they would if libc's `execve` were interposed.
+
+use super::with_state;
+use crate::look;
+use crate::memory;
+use crate::python::{Api, Arguments, Callback4, Definition, Place, Python, Raw};
+use crate::report::{self, Exit};
+use crate::sys;
+use core::ffi::{CStr, c_void};
+
+/// Which of the originals is which, in [`memory::call_original`].
+const EXIT: usize = 0;
+const ABORT: usize = 1;
+const EXECV: usize = 2;
+const EXECVE: usize = 3;
+/// How many there are.
+pub const FUNCTIONS: usize = 4;
+
+/// Puts our functions into the table of `definition`, which is that of `posix`.
+pub fn stand_before(api: &Api, definition: Raw) -> Option<()> {
+    let definition = Definition::at(api, definition)?;
+    let functions: [(&CStr, usize, Callback4); FUNCTIONS] =
+        [(c"_exit", EXIT, exit), (c"abort", ABORT, abort), (c"execv", EXECV, execv), (c"execve", EXECVE, execve)];
+    for (name, number, ours) in functions {
+        if let Some(method) = definition.method(name) {
+            memory::replace(number, method, ours);
+        }
+    }
+    Some(())
+}
+
+/// Looks at everything once more, and reports.
+fn leave(exit: Exit) {
+    with_state(|state, policy| {
+        let api = state.notes.python?;
+        // While it is finalised, half of its modules are gone; and another interpreter's are not the main one's.
+        if !api.is_initialized() || api.here() == Place::Other {
+            return report::send_what_is_known(state, policy, exit);
+        }
+        // SAFETY: called by Python code, so the GIL is held.
+        unsafe { Python::with(&api, |python| look::at_the_end(python, state, policy)) }?;
+        report::send(state, policy, exit)
+    });
+}
+
+unsafe extern "C" fn exit(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+    leave(Exit::Underscore);
+    memory::call_original(EXIT, a, b, c, d)
+}
+
+unsafe extern "C" fn abort(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+    leave(Exit::Abort);
+    memory::call_original(ABORT, a, b, c, d)
+}
+
+unsafe extern "C" fn execv(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+    before_exec(EXECV, b, c);
+    memory::call_original(EXECV, a, b, c, d)
+}
+
+unsafe extern "C" fn execve(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+    before_exec(EXECVE, b, c);
+    memory::call_original(EXECVE, a, b, c, d)
+}
+
+/// Reports if the program can be executed: `os.execvp` tries it in every folder of `PATH`.
+fn before_exec(number: usize, arguments: Raw, count: *mut c_void) {
+    let mut can = false;
+    with_state(|state, _| {
+        let api = state.notes.python?;
+        let flags = memory::flags(number);
+        // SAFETY: called by Python code, so the GIL is held.
+        can = unsafe {
+            Python::with(&api, |python| {
+                let arguments = Arguments::new(python, flags, arguments, count as usize);
+                let mut space = [0; 4096];
+                match arguments.first_path(&mut space) {
+                    // A descriptor, or an object that would have to be asked for its path.
+                    None => true,
+                    Some(path) => CStr::from_bytes_until_nul(path).is_ok_and(sys::can_execute),
+                }
+            })
+        };
+        Some(())
+    });
+    if can {
+        leave(Exit::Exec);
+    }
+}
