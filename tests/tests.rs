@@ -20,6 +20,8 @@ mod transports;
 mod hostile;
 // Every end is reported, and none is changed.
 mod endings;
+// Children are reported where they have something to add.
+mod forks;
 // No program runs differently for it.
 mod harm;
 // Real receivers and a real batch system take and give what they should.

@@ -91,6 +91,7 @@ fn prepare(State { notes, found, known, versions, others, .. }: &mut State) -> O
     others.clear();
     (notes.sequence, notes.reported) = (0, None);
     (notes.signals, notes.imports) = (false, 0);
+    (notes.descent, notes.spawned_by, notes.is_helper) = (None, None, false);
     notes.errno = errno::location();
     notes.pid = sys::pid();
     notes.restrictions = sys::restrictions();

@@ -7,6 +7,7 @@
 //! at everything.
 
 use crate::endings::signals;
+use crate::forks;
 use crate::look;
 use crate::memory;
 use crate::python::{Api, Definition, Place, Python, Raw};
@@ -33,7 +34,7 @@ unsafe extern "C" fn release_lock(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void
 
 fn glance() -> Option<()> {
     if !memory::is_own() {
-        return None;
+        forks::adopt()?;
     }
     let mut state = memory::take()?;
     let api: Api = state.notes.python?;
@@ -51,6 +52,9 @@ fn glance() -> Option<()> {
                 && let Some(module) = python.modules()?.get(&python.key(c"_signal")?)
             {
                 signals::arm(&api, &mut state.notes, module.raw());
+            }
+            if state.notes.imports.is_power_of_two() || state.notes.watched > 0 {
+                forks::learn(python, &mut state.notes);
             }
             match due {
                 true => look::on_the_way(python, &mut state, policy),

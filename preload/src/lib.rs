@@ -25,6 +25,7 @@ mod early;
 mod endings;
 mod environment;
 mod errno;
+mod forks;
 #[cfg(feature = "freestanding")]
 mod freestanding;
 mod imports;

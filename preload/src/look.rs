@@ -1,8 +1,9 @@
 //! What an interpreter has loaded goes into the state: modules, versions, what the user's own code binds, mapped
 //! libraries, and the paths of the process as Python has them.
 
+use crate::forks;
 use crate::libraries;
-use crate::memory::{Notes, OTHERS, State, VERSIONS};
+use crate::memory::{FOUND, Notes, OTHERS, State, VERSIONS};
 use crate::modules;
 use crate::python::{Owned, Python};
 use crate::sys;
@@ -43,6 +44,7 @@ impl Paths {
 /// The last look, as far as anybody can tell: only what is there now counts.
 pub fn at_the_end(python: Python, state: &mut State, policy: Policy) -> Option<()> {
     let State { notes, found, known, paths, versions, others, .. } = state;
+    forks::learn(python, notes);
     at_all(python, (notes, found, paths, versions, others), policy)?;
     known.fill(0);
     // What is there has been seen; only what comes now is new.
@@ -58,8 +60,7 @@ pub fn on_the_way(python: Python, state: &mut State, policy: Policy) -> Option<(
 }
 
 /// What is known for now, and where it goes.
-type Places<'s> =
-    (&'s Notes, &'s mut [u8; Inspector::SPACE], &'s mut Paths, &'s mut Arena<VERSIONS>, &'s mut Arena<OTHERS>);
+type Places<'s> = (&'s Notes, &'s mut [u8; FOUND], &'s mut Paths, &'s mut Arena<VERSIONS>, &'s mut Arena<OTHERS>);
 
 /// Everything there is to see in this thread's interpreter, which must be the main one, and in those that share its GIL.
 fn at_all(python: Python, (notes, found, paths, versions, others): Places, policy: Policy) -> Option<()> {
@@ -85,6 +86,16 @@ pub fn at_subinterpreter(python: Python, state: &mut State, policy: Policy) -> O
     at_interpreter(python, policy, &mut inspector, versions, wants_others.then_some(others))
 }
 
+/// The names of all modules: what a child that is forked now inherits.
+pub fn before_a_fork(python: Python, state: &mut State, policy: Policy) -> Option<()> {
+    forks::learn(python, &mut state.notes);
+    if python.api().free_threaded.is_some() {
+        return on_the_way(python, state, policy);
+    }
+    state.notes.position = 0;
+    at_new_modules(python, state, policy)
+}
+
 /// The names of modules that came since the last glance. Called at nearly every import, so nothing else is done.
 pub fn at_new_modules(python: Python, state: &mut State, policy: Policy) -> Option<()> {
     let State { notes, known, .. } = state;
@@ -92,6 +103,9 @@ pub fn at_new_modules(python: Python, state: &mut State, policy: Policy) -> Opti
     python.modules()?.each_from(&mut notes.position, |name, module| {
         if let Some(name) = name.text().filter(|_| !module.is_none()) {
             inspector.see_module(name);
+            if name == b"multiprocessing.spawn" {
+                notes.watched = forks::WATCHED;
+            }
         }
     });
     Some(())

@@ -7,6 +7,7 @@
 use crate::early::{Init, Inittab};
 use crate::endings::atexit::{self, Methods};
 use crate::errno::Location;
+use crate::forks::Descent;
 use crate::job::Claims;
 use crate::look::Paths;
 use crate::process::Process;
@@ -24,6 +25,8 @@ use customs_spec::policy::{self, Policy};
 
 /// Bytes of the state, whole pages.
 const REGION: usize = 163_840;
+/// Bytes for what was found.
+pub const FOUND: usize = Inspector::SPACE;
 /// Bytes for versions, and for the names of unlisted modules.
 pub const VERSIONS: usize = 16_384;
 /// The longest message.
@@ -119,13 +122,15 @@ pub struct State {
     /// What is small.
     pub notes: Notes,
     /// Zero until it is used, as is all that follows: what was found by interpreters that are gone, and by this one.
-    pub found: [u8; Inspector::SPACE],
+    pub found: [u8; FOUND],
     /// What was seen on the way, and is reported where there is no last look.
-    pub known: [u8; Inspector::SPACE],
+    pub known: [u8; FOUND],
     /// Paths of the process.
     pub paths: Paths,
     /// For one message. It lies here because a mapping of its own would cost more than the report's own work.
     pub message: [u8; MESSAGE],
+    /// What the parent had found when it forked this process.
+    pub inherited: [u8; FOUND],
     /// Versions of what was found: check number (two bytes), then the text.
     pub versions: Arena<VERSIONS>,
     /// Top-level modules outside the standard library, where a list samples all.
@@ -156,6 +161,14 @@ pub struct Notes {
     pub imports: u32,
     /// How far into `sys.modules` it has looked.
     pub position: isize,
+    /// Where it came from, if it was forked.
+    pub descent: Option<Descent>,
+    /// Who had it started, where `multiprocessing` spawned it.
+    pub spawned_by: Option<u128>,
+    /// For how many imports more it is watched whether that is so.
+    pub watched: u32,
+    /// Whether it is one of `multiprocessing`'s own processes, which are not reported.
+    pub is_helper: bool,
     /// Number of the next report.
     pub sequence: u32,
     /// What the last report found, as a digest: the same is not reported again.
@@ -177,6 +190,10 @@ impl Notes {
         signals: false,
         imports: 0,
         position: 0,
+        descent: None,
+        spawned_by: None,
+        watched: 0,
+        is_helper: false,
         sequence: 0,
         reported: None,
         tries: 0,
@@ -267,6 +284,29 @@ pub fn set_owner(pid: u32, next_exit: Option<*const core::ffi::c_void>) {
     // SAFETY: as above.
     unsafe { &customs_state.owner }.store(pid, Ordering::Release);
 }
+
+/// Takes the state for a child that was forked from its owner. Whoever held it then is not here.
+pub fn adopt() -> Option<Guard> {
+    // SAFETY: mapped as long as the library is.
+    let owner = unsafe { &customs_state.owner };
+    let parent = owner.load(Ordering::Acquire);
+    if matches!(parent, 0 | BEING_ADOPTED) || parent == sys::pid() {
+        return None;
+    }
+    owner.compare_exchange(parent, BEING_ADOPTED, Ordering::AcqRel, Ordering::Acquire).ok()?;
+    // SAFETY: as above; writable, since there is an owner.
+    unsafe { &customs_state.access }.store(TAKEN, Ordering::Release);
+    Some(Guard(()))
+}
+
+/// Whose the state is when it was adopted. Only while it is held.
+pub fn set_owner_of_adopted(pid: u32) {
+    // SAFETY: mapped as long as the library is, and writable, since there was an owner.
+    unsafe { &customs_state.owner }.store(pid, Ordering::Release);
+}
+
+/// In place of a process's number.
+const BEING_ADOPTED: u32 = u32::MAX;
 
 /// Whether this is the process that was armed. Where none was, the kernel is not asked.
 pub fn is_own() -> bool {

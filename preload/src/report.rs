@@ -2,6 +2,7 @@
 //! end, also in a signal handler, from the state alone.
 
 use crate::container::Runtime;
+use crate::forks;
 use crate::memory::{Notes, State};
 use crate::sys;
 use crate::transport::{self, Sender};
@@ -72,7 +73,10 @@ pub fn send_what_is_known(state: &mut State, policy: Policy, exit: Exit) -> Opti
 /// Reports what was found, unless that was reported already. Every report may be followed by one that knows more, and
 /// carries a higher number.
 pub fn send(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
-    let State { notes, found, known: _, paths, message, versions, others } = state;
+    if !forks::speaks_for_itself(state) {
+        return None;
+    }
+    let State { notes, found, known: _, paths, message, inherited: _, versions, others } = state;
     paths.complete();
     let inspector = Inspector::new(policy, paths.main.get(), paths.executable.get(), found)?;
     let digest = inspector.digest();
@@ -116,6 +120,7 @@ pub fn send(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
         elapsed: times.elapsed,
         exit,
         canary: claims.canary.get(),
+        parent: notes.descent.map_or(notes.spawned_by, |descent| descent.parent()),
         privacy: policy.privacy(),
         ..Record::default()
     };

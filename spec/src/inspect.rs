@@ -33,6 +33,8 @@ pub struct Found<'p> {
 impl<'p, 's> Inspector<'p, 's> {
     /// Bytes of memory an inspector works in.
     pub const SPACE: usize = 3 * SET;
+    /// The first of them: a bit for each check of which a module is loaded.
+    pub const LOADED: usize = SET;
 
     /// An inspector for a process with this `__main__` and this interpreter. `space` (at least
     /// [`Inspector::SPACE`] bytes, zero at first) keeps what was found: an inspector made later over the same

@@ -120,7 +120,7 @@ impl Host {
         let argv = argv.map_err(missing)?;
         let executable = root.clone() + &argv[0];
         match fs::metadata(&executable) {
-            Ok(_) => Ok(Program { host: self.clone(), root: PathBuf::from(root), argv }),
+            Ok(_) => Ok(Program { host: self.clone(), root: PathBuf::from(root), argv, has_proc: false }),
             Err(_) => Err(missing(executable)),
         }
     }
@@ -195,6 +195,7 @@ pub struct Program {
     pub host: Host,
     root: PathBuf,
     argv: Vec<String>,
+    has_proc: bool,
 }
 
 /// A folder that a program can reach, for as long as the test runs.
@@ -226,6 +227,11 @@ impl Program {
         self.root.as_os_str().is_empty()
     }
 
+    /// With /proc, which the roots of the tests have not.
+    pub fn with_proc(self) -> Self {
+        Program { has_proc: true, ..self }
+    }
+
     /// Its own arguments and these.
     pub fn with<S: AsRef<str>>(&self, arguments: &[S]) -> Vec<String> {
         self.argv.iter().cloned().chain(arguments.iter().map(|argument| argument.as_ref().to_string())).collect()
@@ -251,7 +257,14 @@ impl Program {
         let mut command = Command::new("timeout");
         command.args(["--signal=KILL", "60"]);
         if !self.is_at_home() {
-            command.arg("chroot").arg(&self.root);
+            if self.has_proc {
+                // In a mount namespace of its own, so that nothing stays behind.
+                let mount = "mount --bind /proc \"$1/proc\" && exec chroot \"$@\"";
+                command.args(["unshare", "--mount", "--propagation", "private", "sh", "-c", mount, "sh"]);
+            } else {
+                command.arg("chroot");
+            }
+            command.arg(&self.root);
         }
         command.args(["/usr/bin/env", &format!("--chdir={}", folder.inside)]);
         if let Some(run) = run {

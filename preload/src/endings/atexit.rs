@@ -1,6 +1,6 @@
 //! The end of an interpreter, by Python's `atexit`.
 
-use super::with_state;
+use super::with_state_in_python;
 use crate::look;
 use crate::memory::{self, State};
 use crate::python::{Callback, MethodDef, Python, Raw};
@@ -54,7 +54,7 @@ unsafe extern "C" fn at_end_of_subinterpreter(_: Raw, _: Raw) -> Raw {
 
 /// Runs `work` with the state, and returns `None` to Python whatever comes of it.
 fn called(work: impl FnOnce(Python, &mut State, Policy) -> Option<()>) -> Raw {
-    with_state(|state, policy| {
+    with_state_in_python(|state, policy| {
         let api = state.notes.python?;
         // SAFETY: an interpreter that calls an `atexit` callback holds its GIL.
         unsafe { Python::with(&api, |python| work(python, state, policy)) }

@@ -13,6 +13,7 @@ pub mod posix;
 pub mod signals;
 
 use crate::errno::Errno;
+use crate::forks;
 use crate::memory::{self, Notes, State};
 use crate::report::{self, Exit};
 use crate::sys;
@@ -32,6 +33,12 @@ fn with_state(work: impl FnOnce(&mut State, Policy) -> Option<()>) {
         }
         work(&mut state, memory::verified_policy())
     })();
+}
+
+/// The same for who was called by Python, also in a child that was forked from the process that was armed.
+fn with_state_in_python(work: impl FnOnce(&mut State, Policy) -> Option<()>) {
+    let _ = forks::adopt();
+    with_state(work);
 }
 
 /// Reports what is known already, without a look at the interpreter: at any time, in any thread, also in a signal

@@ -1,9 +1,10 @@
-//! `os._exit`, `os.abort` and `os.exec*`: functions of the built-in module `posix`. Python keeps a module's functions in
+//! `os._exit`, `os.abort`, `os.exec*` and `os.fork`: functions of the built-in module `posix`. Python keeps a module's functions in
 //! a static table (`PyMethodDef`) and looks there whenever one is called; ours are put into that table, and call the
 //! ones that were there. So Python code finds the same objects as ever, the GIL is held, and no other program's calls
 //! come this way, as they would if libc's `execve` were interposed.
 
-use super::with_state;
+use super::with_state_in_python;
+use crate::forks;
 use crate::look;
 use crate::memory;
 use crate::python::{Api, Arguments, Callback4, Definition, Place, Python, Raw};
@@ -16,14 +17,22 @@ const EXIT: usize = 0;
 const ABORT: usize = 1;
 const EXECV: usize = 2;
 const EXECVE: usize = 3;
+const FORK: usize = 4;
+const FORKPTY: usize = 5;
 /// How many there are.
-pub const FUNCTIONS: usize = 4;
+pub const FUNCTIONS: usize = 6;
 
 /// Puts our functions into the table of `definition`, which is that of `posix`.
 pub fn stand_before(api: &Api, definition: Raw) -> Option<()> {
     let definition = Definition::at(api, definition)?;
-    let functions: [(&CStr, usize, Callback4); FUNCTIONS] =
-        [(c"_exit", EXIT, exit), (c"abort", ABORT, abort), (c"execv", EXECV, execv), (c"execve", EXECVE, execve)];
+    let functions: [(&CStr, usize, Callback4); FUNCTIONS] = [
+        (c"_exit", EXIT, exit),
+        (c"abort", ABORT, abort),
+        (c"execv", EXECV, execv),
+        (c"execve", EXECVE, execve),
+        (c"fork", FORK, fork),
+        (c"forkpty", FORKPTY, forkpty),
+    ];
     for (name, number, ours) in functions {
         if let Some(method) = definition.method(name) {
             memory::replace(number, method, ours);
@@ -34,7 +43,7 @@ pub fn stand_before(api: &Api, definition: Raw) -> Option<()> {
 
 /// Looks at everything once more, and reports.
 fn leave(exit: Exit) {
-    with_state(|state, policy| {
+    with_state_in_python(|state, policy| {
         let api = state.notes.python?;
         // While it is finalised, half of its modules are gone; and another interpreter's are not the main one's.
         if !api.is_initialized() || api.here() == Place::Other {
@@ -66,10 +75,35 @@ unsafe extern "C" fn execve(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> R
     memory::call_original(EXECVE, a, b, c, d)
 }
 
+unsafe extern "C" fn fork(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+    before_fork();
+    let answer = memory::call_original(FORK, a, b, c, d);
+    let _ = forks::adopt();
+    answer
+}
+
+unsafe extern "C" fn forkpty(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+    before_fork();
+    let answer = memory::call_original(FORKPTY, a, b, c, d);
+    let _ = forks::adopt();
+    answer
+}
+
+fn before_fork() {
+    with_state_in_python(|state, policy| {
+        let api = state.notes.python?;
+        if !api.is_initialized() || api.here() == Place::Other {
+            return None;
+        }
+        // SAFETY: called by Python code, so the GIL is held.
+        unsafe { Python::with(&api, |python| look::before_a_fork(python, state, policy)) }
+    });
+}
+
 /// Reports if the program can be executed: `os.execvp` tries it in every folder of `PATH`.
 fn before_exec(number: usize, arguments: Raw, count: *mut c_void) {
     let mut can = false;
-    with_state(|state, _| {
+    with_state_in_python(|state, _| {
         let api = state.notes.python?;
         let flags = memory::flags(number);
         // SAFETY: called by Python code, so the GIL is held.

@@ -1,0 +1,133 @@
+//! Children that were forked and have the state of their parent in their memory. Such a child is silent, because its
+//! parent speaks for it, unless it has something to add: it has imported a listed package that its parent had not, or
+//! it lives on when the parent has ended.
+
+use crate::memory::{self, Guard, Notes, State};
+use crate::process::{self, Process, Stat};
+use crate::python::Python;
+use crate::sys;
+use customs_spec::inspect::Inspector;
+
+/// What a forked child knows of where it came from: of the nearest of its ancestors that reports.
+#[derive(Clone, Copy)]
+pub struct Descent {
+    /// Its number.
+    pid: u32,
+    /// Its start.
+    ticks: Option<u64>,
+    /// Its record's `id`.
+    id: Option<u128>,
+}
+
+/// Makes this process the state's own, if it was forked from the one that is. Only for who was called by Python: what a
+/// child of vfork(2) writes, it writes into its parent's memory, and it calls no Python.
+pub fn adopt() -> Option<()> {
+    let mut state = memory::adopt()?;
+    let adopted = become_child(&mut state);
+    memory::set_owner_of_adopted(adopted.map_or(0, |()| sys::pid()));
+    adopted
+}
+
+fn become_child(state: &mut Guard) -> Option<()> {
+    let State { notes, found, known, inherited, .. } = &mut **state;
+    let has_news = is_any_new(inherited, &[found, known]);
+    notes.descent = Some(match notes.descent {
+        // The parent is silent itself.
+        Some(descent) if !has_news => descent,
+        // A fork server was started for its own parent, and speaks for nobody.
+        _ if notes.is_helper => Descent::of(Stat::of(notes.pid)?.parent)?,
+        _ => Descent { pid: notes.pid, ticks: notes.process?.ticks, id: Some(notes.process?.id) },
+    });
+    for ((inherited, found), known) in inherited.iter_mut().zip(&*found).zip(&mut *known) {
+        *inherited |= *found | *known;
+    }
+    notes.pid = sys::pid();
+    notes.process = Process::identify();
+    notes.is_helper = false;
+    (notes.sequence, notes.reported) = (0, None);
+    Some(())
+}
+
+/// Whether a module is loaded that was not when the process was forked.
+fn is_any_new(inherited: &[u8], now: &[&mut [u8; memory::FOUND]]) -> bool {
+    now.iter()
+        .any(|now| now.iter().zip(inherited).take(Inspector::LOADED).any(|(now, inherited)| now & !inherited != 0))
+}
+
+/// Whether this process is to be reported: it is nobody's child and no helper, or a child with something to add.
+pub fn speaks_for_itself(state: &mut State) -> bool {
+    let Some(descent) = state.notes.descent else { return !state.notes.is_helper };
+    !state.notes.is_helper && (is_any_new(&state.inherited, &[&mut state.found]) || descent.is_orphan())
+}
+
+impl Descent {
+    /// From the process with this number.
+    fn of(pid: u32) -> Option<Self> {
+        Some(Descent { pid, ticks: Some(Stat::of(pid)?.ticks), id: process::id_of(pid) })
+    }
+
+    /// The record's `parent`.
+    pub fn parent(&self) -> Option<u128> {
+        self.id
+    }
+
+    /// Whether the ancestor that would have spoken for it is gone, and its parent is no child of that one either: that
+    /// would be an orphan itself, and speak for both.
+    fn is_orphan(&self) -> bool {
+        let Some(ticks) = self.ticks else { return false };
+        if Stat::of(self.pid).is_some_and(|stat| stat.ticks == ticks && !stat.is_dead) {
+            return false;
+        }
+        Stat::of(sys::parent_pid()).is_none_or(|parent| parent.ticks < ticks)
+    }
+}
+
+/// How many imports it takes at most until `spawn_main` runs, once its module is there.
+pub const WATCHED: u32 = 64;
+
+/// Notes what only Python can tell of where this process comes from.
+pub fn learn(python: Python, notes: &mut Notes) {
+    notes.watched = notes.watched.saturating_sub(1);
+    // What is forked from a helper begins with its `__main__`.
+    if notes.descent.is_some() {
+        return;
+    }
+    // It may get another `__main__` later: that of the program whose processes it is to fork.
+    notes.is_helper |= is_helper(python);
+    if notes.spawned_by.is_none() {
+        notes.spawned_by = spawned_by(python);
+    }
+}
+
+/// The `id` of the process that had this one started by `multiprocessing`, which runs `spawn_main` in it, and then the
+/// program's own main module under the name `__mp_main__` (Lib/multiprocessing/spawn.py).
+fn spawned_by(python: Python) -> Option<u128> {
+    let main = python.modules()?.get(&python.key(c"__main__")?)?;
+    let name = main.module_dict()?.get(&python.key(c"__name__")?)?;
+    let is_main = name.text() == Some(b"__mp_main__");
+    if is_main || main_is(python, c"spawn_main", b"multiprocessing.spawn") {
+        return process::id_of(sys::parent_pid());
+    }
+    None
+}
+
+/// Whether this is one of the processes that `multiprocessing` keeps for itself; each is started by
+/// `python -c 'from multiprocessing.… import main; main(…)'`.
+fn is_helper(python: Python) -> bool {
+    // One text: a table of texts is a relocation an entry in every exec.
+    let helpers = b"multiprocessing.resource_tracker multiprocessing.forkserver multiprocessing.semaphore_tracker";
+    helpers.split(|byte| *byte == b' ').any(|helper| main_is(python, c"main", helper))
+}
+
+/// Whether `__main__` binds, under this name, a function of this module.
+fn main_is(python: Python, name: &core::ffi::CStr, module: &[u8]) -> bool {
+    let found = (|| {
+        let main = python.modules()?.get(&python.key(c"__main__")?)?;
+        let function = main.module_dict()?.get(&python.key(name)?)?;
+        let keys = (&python.key(c"__name__")?, &python.key(c"__module__")?);
+        let mut is_it = false;
+        function.origin(keys, |origin| is_it |= origin == module);
+        Some(is_it)
+    })();
+    found == Some(true)
+}
