@@ -22,7 +22,12 @@ pub struct Descent {
 /// Makes this process the state's own, if it was forked from the one that is. Only for who was called by Python: what a
 /// child of vfork(2) writes, it writes into its parent's memory, and it calls no Python.
 pub fn adopt() -> Option<()> {
-    let mut state = memory::adopt()?;
+    let (mut state, parent) = memory::adopt()?;
+    // A child that starts an interpreter of its own is a process of its own, and will be armed as one.
+    if !state.notes.python.is_some_and(|api| api.is_initialized()) {
+        memory::set_owner_of_adopted(parent);
+        return None;
+    }
     let adopted = become_child(&mut state);
     memory::set_owner_of_adopted(adopted.map_or(0, |()| sys::pid()));
     adopted

@@ -48,7 +48,7 @@ pub fn at_the_end(python: Python, state: &mut State, policy: Policy) -> Option<(
     at_all(python, (notes, found, paths, versions, others), policy)?;
     known.fill(0);
     // What is there has been seen; only what comes now is new.
-    python.modules()?.each_from(&mut notes.position, |_, _| {});
+    python.modules()?.each_since(&mut notes.position, |_, _| {});
     Some(())
 }
 
@@ -100,7 +100,7 @@ pub fn before_a_fork(python: Python, state: &mut State, policy: Policy) -> Optio
 pub fn at_new_modules(python: Python, state: &mut State, policy: Policy) -> Option<()> {
     let State { notes, known, .. } = state;
     let mut inspector = Inspector::new(policy, b"", b"", known)?;
-    python.modules()?.each_from(&mut notes.position, |name, module| {
+    python.modules()?.each_since(&mut notes.position, |name, module| {
         if let Some(name) = name.text().filter(|_| !module.is_none()) {
             inspector.see_module(name);
             if name == b"multiprocessing.spawn" {

@@ -285,8 +285,9 @@ pub fn set_owner(pid: u32, next_exit: Option<*const core::ffi::c_void>) {
     unsafe { &customs_state.owner }.store(pid, Ordering::Release);
 }
 
-/// Takes the state for a child that was forked from its owner. Whoever held it then is not here.
-pub fn adopt() -> Option<Guard> {
+/// Takes the state for a child that was forked from its owner, whose number comes with it. Whoever held it then is not
+/// here.
+pub fn adopt() -> Option<(Guard, u32)> {
     // SAFETY: mapped as long as the library is.
     let owner = unsafe { &customs_state.owner };
     let parent = owner.load(Ordering::Acquire);
@@ -296,7 +297,7 @@ pub fn adopt() -> Option<Guard> {
     owner.compare_exchange(parent, BEING_ADOPTED, Ordering::AcqRel, Ordering::Acquire).ok()?;
     // SAFETY: as above; writable, since there is an owner.
     unsafe { &customs_state.access }.store(TAKEN, Ordering::Release);
-    Some(Guard(()))
+    Some((Guard(()), parent))
 }
 
 /// Whose the state is when it was adopted. Only while it is held.

@@ -78,6 +78,7 @@ api! {
         sys_get = c"PySys_GetObject": unsafe extern "C" fn(*const c_char) -> Raw;
         sys_set = c"PySys_SetObject": unsafe extern "C" fn(*const c_char, Raw) -> c_int;
         dict_next = c"PyDict_Next": unsafe extern "C" fn(Raw, *mut isize, *mut Raw, *mut Raw) -> c_int;
+        dict_size = c"PyDict_Size": unsafe extern "C" fn(Raw) -> isize;
         dict_get = c"PyDict_GetItem": unsafe extern "C" fn(Raw, Raw) -> Raw;
         dict_copy = c"PyDict_Copy": unsafe extern "C" fn(Raw) -> Raw;
         module_get_dict = c"PyModule_GetDict": unsafe extern "C" fn(Raw) -> Raw;

@@ -412,18 +412,23 @@ impl<'a> Dict<'a> {
         python.borrowed(value).map(Object::keep)
     }
 
-    /// Calls `visit` with every entry that came after `position`, which then stands behind the last: entries keep the
-    /// order they came in (3.6 and later). One that moved because others were removed may be passed over. Not where there
-    /// is no GIL.
-    pub fn each_from(self, position: &mut isize, mut visit: impl FnMut(Object<'a>, Object<'a>)) {
+    /// Calls `visit` with every entry that came since `position` was set, and with a few older ones. Entries keep the
+    /// order they came in (3.6 and later), and move forward when others are removed: at most to where they would be if
+    /// there had been no others. Not where there is no GIL.
+    pub fn each_since(self, position: &mut isize, mut visit: impl FnMut(Object<'a>, Object<'a>)) {
+        /// Entries that may be removed between two calls.
+        const MARGIN: isize = 4;
         let python = self.0.python();
         let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
+        let mut place = position.saturating_sub(MARGIN).max(0);
         // SAFETY: a dict, which nobody changes meanwhile: the GIL is held and nothing is called that gives it away.
-        while unsafe { (self.0.api.dict_next)(self.0.raw, position, &raw mut key, &raw mut value) } != 0 {
+        while unsafe { (self.0.api.dict_next)(self.0.raw, &raw mut place, &raw mut key, &raw mut value) } != 0 {
             if let (Some(key), Some(value)) = (python.borrowed(key), python.borrowed(value)) {
                 visit(key, value);
             }
         }
+        // SAFETY: a dict.
+        *position = unsafe { (self.0.api.dict_size)(self.0.raw) };
     }
 
     /// Calls `visit` with every entry, which is borrowed: who looks things up meanwhile keeps it first, because a
