@@ -46,6 +46,13 @@ pub enum Verb {
     ///
     /// To the first transport of the site file that is meant for this node, under a MSGID of its own.
     Emit(Emit),
+    /// Send what killed processes have left in the black box
+    ///
+    /// Where a site file names a `recorder`, a process leaves there what is to be reported of it if it cannot do so
+    /// itself: SIGKILL, the out-of-memory killer. Run this as root in Slurm's Epilog or from a timer. Every file is
+    /// checked, because users can write there; what does not hold is removed and not sent. Files of living processes
+    /// stay.
+    Reap(Reap),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, in roff
@@ -129,6 +136,23 @@ pub struct Emit {
     /// The site file whose transports are used
     #[arg(long, value_name = "SITE.toml", default_value = "/etc/customs/site.toml")]
     pub site: PathBuf,
+}
+
+/// `customs reap`
+#[derive(Args)]
+pub struct Reap {
+    /// The site file that names the recorder and the transports
+    #[arg(long, value_name = "SITE.toml", default_value = "/etc/customs/site.toml")]
+    pub site: PathBuf,
+    /// Send no more than this of one user, and remove the rest
+    #[arg(long, value_name = "COUNT", default_value_t = 1000)]
+    pub per_user: usize,
+    /// Say what would be done, and leave everything as it is
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `customs completions`

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Room for the longest header.
-const HEADER: usize = 512;
+pub const HEADER: usize = 512;
 
 /// Sends, or says why not.
 pub fn run(args: &Emit) -> Result<ExitCode> {
@@ -53,6 +53,7 @@ fn one_line(input: &str) -> Result<String> {
     Ok(input.trim().replace(['\n', '\r'], " "))
 }
 
+/// A message of this host's with `body`.
 fn message(model: &Model, msgid: &str, host: &str, body: &str) -> Result<Vec<u8>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let mut space = [0; HEADER];
@@ -76,8 +77,8 @@ fn transport<'m>(model: &'m Model, host: &str) -> Option<&'m Transport> {
     model.transports.iter().find(|transport| transport.on == On::Any || is_compute)
 }
 
-/// To a server picked at random; to the next ones if that fails at once.
-fn send(transport: &Transport, message: &[u8]) -> Result<()> {
+/// To a server of the transport picked at random; to the next ones if that fails at once.
+pub fn send(transport: &Transport, message: &[u8]) -> Result<()> {
     let servers = &transport.servers;
     let start = RandomState::new().hash_one(std::process::id()) as usize;
     let mut failure = anyhow!("the transport `{}` has no server", transport.name);

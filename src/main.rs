@@ -11,6 +11,7 @@ mod emit;
 mod inspect;
 mod library;
 mod manual;
+mod reap;
 mod run;
 mod site;
 mod stdout;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Verb::Inspect(args) => inspect::run(&args),
         Verb::Run(args) => run::run(&args),
         Verb::Emit(args) => emit::run(&args),
+        Verb::Reap(args) => reap::run(&args),
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man => manual::page(),
     };

@@ -140,7 +140,7 @@ fn without_proc_it_runs_and_reports_what_is_known() {
     assert_eq!(record["id"].as_str().unwrap().len(), 32);
 }
 
-/// Installs a seccomp filter that answers socket(2) with `{action}`, and ends.
+/// Installs a seccomp filter that answers socket(2) with `ACTION`.
 const SECCOMP: &str = r#"
 import ctypes, struct
 libc = ctypes.CDLL(None)
@@ -163,6 +163,13 @@ fn a_filter_that_forbids_sockets_is_respected_even_if_it_kills() {
         assert_eq!(outcome.output.stdout, b"locked in\n");
         assert_eq!(outcome.records.len(), 0);
     }
+    // One that comes before looks on the way, and kills for what only they ask: ioctl(2) with `PROCMAP_QUERY`.
+    let only = "filters = [(0x20, 0, 0, 0), (0x15, 0, 3, {'x86_64': 16, 'aarch64': 29}[__import__('os').uname().machine]), \
+                (0x20, 0, 0, 24), (0x15, 0, 1, 0xc0686611), (0x06, 0, 0, 0x80000000), (0x06, 0, 0, 0x7fff0000)]\ncode = ";
+    let code = SECCOMP.replacen("code = ", only, 1).replace("ACTION", "0")
+        + "import multiprocessing, asyncio, unittest, email.message, http.client, xml.dom, sqlite3, decimal; print('done')";
+    let outcome = same(&format!("{{preload}} {{python}} -S -c {}", quoted(&code)));
+    assert_eq!(outcome.output.stdout, b"locked in\ndone\n");
     // One that was there before: as in a container, the answer is an error.
     let code = SECCOMP
         .replace("ACTION", "0x00050001")

@@ -151,3 +151,13 @@ fn who_has_opted_out_stays_so_whatever_becomes_of_the_environment() {
     assert_eq!(outcome.output.stdout, b"False\n");
     assert_eq!(outcome.records.len(), 0);
 }
+
+#[test]
+fn a_libpython_that_was_unloaded_is_not_called() {
+    for version in ["3.6", "3.8", "3.11", "3.13"] {
+        let Some((library, home)) = hosts::pyenv(version).and_then(|python| libpython(&python)) else { continue };
+        let (_folder, program) = build("unload", None);
+        let outcome = trial(&program, &home, &[&library]);
+        assert_eq!(outcome.record()["packages"], serde_json::json!(["json", "json.decoder"]), "{version}");
+    }
+}

@@ -22,6 +22,8 @@ mod hostile;
 mod endings;
 // Children are reported where they have something to add.
 mod forks;
+// What killed processes leave behind is sent, and nothing else is.
+mod recorder;
 // No program runs differently for it.
 mod harm;
 // Real receivers and a real batch system take and give what they should.

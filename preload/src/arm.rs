@@ -11,6 +11,7 @@ use crate::objects;
 use crate::process::Process;
 use crate::python::{Definition, MethodDef, Owned, Place, Python, Raw};
 use crate::sys;
+use crate::text::Text;
 use crate::user::User;
 
 /// Has the current interpreter call us at its end. Its API was noted by the door it came through.
@@ -23,6 +24,11 @@ pub unsafe fn arm() -> Option<()> {
     let main = api.here() != Place::Other;
     if main && state.notes.armed {
         return None;
+    }
+    // A new life of the interpreter will ask what the dispositions are.
+    if main && state.notes.signals {
+        signals::disarm();
+        state.notes.signals = false;
     }
     if state.notes.claims.is_none() || main && state.notes.pid != sys::pid() {
         prepare(&mut state)?;
@@ -92,6 +98,7 @@ fn prepare(State { notes, found, known, versions, others, .. }: &mut State) -> O
     (notes.sequence, notes.reported) = (0, None);
     (notes.signals, notes.imports) = (false, 0);
     (notes.descent, notes.spawned_by, notes.is_helper) = (None, None, false);
+    notes.version = Text::of(notes.python.as_ref()?.version());
     notes.errno = errno::location();
     notes.pid = sys::pid();
     notes.restrictions = sys::restrictions();

@@ -49,7 +49,7 @@ fn become_child(state: &mut Guard) -> Option<()> {
     notes.pid = sys::pid();
     notes.process = Process::identify();
     notes.is_helper = false;
-    (notes.sequence, notes.reported) = (0, None);
+    (notes.sequence, notes.reported, notes.is_recorded) = (0, None, false);
     Some(())
 }
 
@@ -57,6 +57,12 @@ fn become_child(state: &mut Guard) -> Option<()> {
 fn is_any_new(inherited: &[u8], now: &[&mut [u8; memory::FOUND]]) -> bool {
     now.iter()
         .any(|now| now.iter().zip(inherited).take(Inspector::LOADED).any(|(now, inherited)| now & !inherited != 0))
+}
+
+/// Whether there would be something to report if the process were killed now.
+pub fn has_something_to_add(state: &mut State) -> bool {
+    !state.notes.is_helper
+        && (state.notes.descent.is_none() || is_any_new(&state.inherited, &[&mut state.found, &mut state.known]))
 }
 
 /// Whether this process is to be reported: it is nobody's child and no helper, or a child with something to add.

@@ -9,7 +9,8 @@
 //!  - at both, [`arm`] asks the policy whether this process is to be reported at all, before anything is touched;
 //!    behind them it has the interpreter call us at its end (in newer sub-interpreters through [`slots`]), and takes
 //!    its place at the other [`endings`];
-//!  - [`imports`] keeps up to date what is known while the program runs, and at an end at which the interpreter may be
+//!  - [`imports`] keeps up to date what is known while the program runs, [`recorder`] leaves it where a killed process's
+//!    record is found, and at an end at which the interpreter may be
 //!    asked, [`look`] looks at everything ([`modules`], [`own`], [`versions`], [`libraries`]);
 //!  - then [`report`] adds what was learnt of the process at its start ([`process`], [`user`], [`job`], [`container`])
 //!    and sends what the policy wants sent ([`transport`]).
@@ -40,6 +41,7 @@ mod objects;
 mod own;
 mod process;
 mod python;
+mod recorder;
 mod report;
 mod slots;
 mod sys;

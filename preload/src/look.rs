@@ -33,6 +33,11 @@ impl Paths {
         self.prefix = text(python.sys(c"prefix"));
     }
 
+    /// Executable, main and prefix.
+    pub fn get(&self) -> [&[u8]; 3] {
+        [self.executable.get(), self.main.get(), self.prefix.get()]
+    }
+
     /// Where Python does not say what is executed, the kernel does.
     pub fn complete(&mut self) {
         if self.executable.get().is_empty() {
@@ -47,7 +52,10 @@ pub fn at_the_end(python: Python, state: &mut State, policy: Policy) -> Option<(
     forks::learn(python, notes);
     at_all(python, (notes, found, paths, versions, others), policy)?;
     known.fill(0);
-    // What is there has been seen; only what comes now is new.
+    // What is there has been seen; only what comes now is new. Without a GIL nothing is looked at on the way.
+    if python.api().free_threaded.is_some() {
+        return Some(());
+    }
     python.modules()?.each_since(&mut notes.position, |_, _| {});
     Some(())
 }
@@ -93,11 +101,12 @@ pub fn before_a_fork(python: Python, state: &mut State, policy: Policy) -> Optio
         return on_the_way(python, state, policy);
     }
     state.notes.position = 0;
-    at_new_modules(python, state, policy)
+    at_new_modules(python, state, policy).map(|_| ())
 }
 
-/// The names of modules that came since the last glance. Called at nearly every import, so nothing else is done.
-pub fn at_new_modules(python: Python, state: &mut State, policy: Policy) -> Option<()> {
+/// The names of modules that came since the last glance: whether any of them is listed. Called at nearly every import,
+/// so nothing else is done.
+pub fn at_new_modules(python: Python, state: &mut State, policy: Policy) -> Option<bool> {
     let State { notes, known, .. } = state;
     let mut inspector = Inspector::new(policy, b"", b"", known)?;
     python.modules()?.each_since(&mut notes.position, |name, module| {
@@ -108,7 +117,7 @@ pub fn at_new_modules(python: Python, state: &mut State, policy: Policy) -> Opti
             }
         }
     });
-    Some(())
+    Some(inspector.has_learnt())
 }
 
 fn at_interpreter(

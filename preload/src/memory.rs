@@ -14,7 +14,7 @@ use crate::process::Process;
 use crate::python::{Api, Callback4, MethodDef, Raw};
 use crate::slots::Slots;
 use crate::sys;
-use crate::text::Arena;
+use crate::text::{Arena, Text};
 use crate::user::User;
 use core::cell::UnsafeCell;
 use core::mem::size_of;
@@ -141,6 +141,8 @@ pub struct State {
 pub struct Notes {
     /// The API of the Python that was found.
     pub python: Option<Api>,
+    /// Its version: libpython may be unloaded before the process ends.
+    pub version: Text<32>,
     /// Whether the main interpreter that runs now will call us.
     pub armed: bool,
     /// What the environment said at the start.
@@ -161,6 +163,8 @@ pub struct Notes {
     pub imports: u32,
     /// How far into `sys.modules` it has looked.
     pub position: isize,
+    /// Whether the black box holds a record of it.
+    pub is_recorded: bool,
     /// Where it came from, if it was forked.
     pub descent: Option<Descent>,
     /// Who had it started, where `multiprocessing` spawned it.
@@ -180,6 +184,7 @@ pub struct Notes {
 impl Notes {
     const NOTHING: Self = Notes {
         python: None,
+        version: Text::EMPTY,
         armed: false,
         claims: None,
         errno: None,
@@ -190,6 +195,7 @@ impl Notes {
         signals: false,
         imports: 0,
         position: 0,
+        is_recorded: false,
         descent: None,
         spawned_by: None,
         watched: 0,

@@ -129,6 +129,11 @@ pub fn symbol(name: &CStr) -> Option<*const c_void> {
     find(|object| object.symbol(name))
 }
 
+/// Whether an object at `address` is loaded still.
+pub fn is_loaded(address: usize) -> bool {
+    find(|object| object.contains(address).then_some(())).is_some()
+}
+
 /// The program itself, which is listed first.
 pub fn program() -> Option<Object> {
     find(Some)

@@ -3,8 +3,8 @@
 use crate::sys;
 use core::ffi::CStr;
 use core::time::Duration;
-use customs_spec::hash;
 use customs_spec::json::Writer;
+use customs_spec::record;
 
 /// `USER_HZ`, the unit of times in /proc (proc_pid_stat(5)): 100 on every architecture we run on.
 const TICKS: u64 = 100;
@@ -64,7 +64,7 @@ fn identity(pid: u32, ticks: u64) -> Option<u128> {
     let boot = sys::read_file(c"/proc/sys/kernel/random/boot_id", &mut boot)?;
     let mut namespace = [0; 64];
     let namespace = sys::read_link(c"/proc/self/ns/pid", &mut namespace)?;
-    Some(hash::of_parts(hash::PUBLIC_KEY, &[boot, namespace, &pid.to_le_bytes(), &ticks.to_le_bytes()]))
+    Some(record::identity(boot, namespace, pid, ticks))
 }
 
 /// The `id` of another process of this pid namespace, if it is there.

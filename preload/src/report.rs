@@ -4,7 +4,8 @@
 use crate::container::Runtime;
 use crate::forks;
 use crate::memory::{Notes, State};
-use crate::sys;
+use crate::recorder;
+use crate::sys::{self, Descriptor};
 use crate::transport::{self, Sender};
 use crate::versions;
 use customs_spec::frame::Header;
@@ -30,6 +31,8 @@ pub enum Exit {
     Abort,
     /// A signal that kills.
     Signal(u8),
+    /// What can only be said in advance.
+    Killed,
 }
 
 impl Exit {
@@ -41,6 +44,7 @@ impl Exit {
             Exit::Libc => b"exit",
             Exit::Exec => b"exec",
             Exit::Abort => b"abort",
+            Exit::Killed => b"killed",
             Exit::Signal(number) => {
                 let (head, name) = (b"signal:", signal::name(number).as_bytes());
                 let used = overwrite(space, head);
@@ -64,6 +68,10 @@ pub fn is_sampled(policy: Policy, list: &List, notes: &Notes) -> Option<bool> {
 
 /// Reports what was seen on the way, too.
 pub fn send_what_is_known(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
+    // In Python 2 nothing is seen on the way.
+    if state.paths.prefix.get().is_empty() && state.notes.python.as_ref()?.string_type.is_some() {
+        return None;
+    }
     for (found, known) in state.found.iter_mut().zip(&state.known) {
         *found |= *known;
     }
@@ -76,18 +84,46 @@ pub fn send(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
     if !forks::speaks_for_itself(state) {
         return None;
     }
-    let State { notes, found, known: _, paths, message, inherited: _, versions, others } = state;
-    paths.complete();
-    let inspector = Inspector::new(policy, paths.main.get(), paths.executable.get(), found)?;
-    let digest = inspector.digest();
-    if notes.reported == Some(digest) {
+    let mut found = state.found;
+    state.paths.complete();
+    let digest = inspector(policy, state.paths.get(), &mut found)?.digest();
+    if state.notes.reported == Some(digest) {
         return None;
     }
     // A process whose exec fails lives on, and its real end is reported too.
-    notes.reported = Some(digest).filter(|_| exit != Exit::Exec);
-    let sequence = notes.sequence;
-    notes.sequence = sequence.saturating_add(1);
+    state.notes.reported = Some(digest).filter(|_| exit != Exit::Exec);
+    compose(state, policy, &mut found, exit, Way::Out)?;
+    state.notes.sequence = state.notes.sequence.saturating_add(1);
+    recorder::remove(state, policy);
+    Some(())
+}
 
+/// Writes into `file` what is to be sent if the process is killed: a message a line, for each list once.
+pub fn leave(state: &mut State, policy: Policy, file: &Descriptor) -> Option<()> {
+    let mut found = state.found;
+    for (found, known) in found.iter_mut().zip(&state.known) {
+        *found |= *known;
+    }
+    state.paths.complete();
+    compose(state, policy, &mut found, Exit::Killed, Way::Into(file))
+}
+
+/// Where messages go.
+#[derive(Clone, Copy)]
+enum Way<'f> {
+    Out,
+    Into(&'f Descriptor),
+}
+
+/// How much a black box may hold.
+const RECORDER: usize = 32_768;
+
+/// Makes the messages of every list.
+fn compose(state: &mut State, policy: Policy, found: &mut [u8], exit: Exit, way: Way) -> Option<()> {
+    let State { notes, paths, message, versions, others, .. } = state;
+    let sequence = notes.sequence;
+    let mut room = RECORDER;
+    let inspector = inspector(policy, paths.get(), found)?;
     let notes = &*notes;
     let (claims, process, user) = (notes.claims.as_ref()?, notes.process?, notes.user.as_ref()?);
     let times = process.times();
@@ -107,7 +143,7 @@ pub fn send(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
         executable: paths.executable.get(),
         main: paths.main.get(),
         prefix: paths.prefix.get(),
-        python: notes.python.as_ref()?.version(),
+        python: notes.version.get(),
         is_compute: claims.is_compute,
         is_shifter: claims.container == Some(Runtime::Shifter),
         container: claims.container.map_or(b"", Runtime::name),
@@ -146,10 +182,30 @@ pub fn send(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
             continue;
         }
         let record = Record { list: list.name, rate: list.rate, ..record };
-        for transport in transport::of_list(policy, &list, claims.is_compute) {
-            let mut sender = Sender::new(transport);
-            record.messages(header, findings.clone(), message, transport.max_datagram, |message| sender.send(message));
+        let mut transports = transport::of_list(policy, &list, claims.is_compute);
+        match way {
+            Way::Out => transports.for_each(|transport| {
+                let mut sender = Sender::new(transport);
+                let limit = transport.max_datagram;
+                record.messages(header, findings.clone(), message, limit, |message| sender.send(message));
+            }),
+            Way::Into(file) => {
+                // Short enough for each of its transports.
+                let first = transports.next()?.max_datagram;
+                let limit = transports.fold(first, |limit, transport| limit.min(transport.max_datagram));
+                record.messages(header, findings.clone(), message, limit, |message| {
+                    room = room.saturating_sub(message.len());
+                    if room > 0 {
+                        let _ = file.write_line(message);
+                    }
+                });
+            }
         }
     }
     Some(())
+}
+
+fn inspector<'p, 's>(policy: Policy<'p>, paths: [&'s [u8]; 3], found: &'s mut [u8]) -> Option<Inspector<'p, 's>> {
+    let [executable, main, _] = paths;
+    Inspector::new(policy, main, executable, found)
 }

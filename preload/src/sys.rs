@@ -155,6 +155,19 @@ pub fn exists(path: &CStr) -> bool {
     unsafe { call(libc::SYS_faccessat, libc::AT_FDCWD as usize, path.as_ptr() as usize, 0, 0, 0, 0) == 0 }
 }
 
+/// unlink(2)
+pub fn unlink(path: &CStr) {
+    // SAFETY: unlinkat(2) with a NUL-terminated path.
+    unsafe { call(libc::SYS_unlinkat, libc::AT_FDCWD as usize, path.as_ptr() as usize, 0, 0, 0, 0) };
+}
+
+/// rename(2); whether it was done.
+pub fn rename(from: &CStr, to: &CStr) -> bool {
+    let here = libc::AT_FDCWD as usize;
+    // SAFETY: renameat2(2) with NUL-terminated paths.
+    unsafe { call(libc::SYS_renameat2, here, from.as_ptr() as usize, here, to.as_ptr() as usize, 0, 0) == 0 }
+}
+
 /// getpid(2)
 pub fn pid() -> u32 {
     // SAFETY: takes nothing, never fails.
@@ -299,6 +312,11 @@ impl Action {
         }
     }
 
+    /// Whether `handler` is called.
+    pub fn calls(&self, handler: Handler) -> bool {
+        self.handler == handler as usize
+    }
+
     /// `SIG_DFL`.
     pub fn is_default(&self) -> bool {
         self.handler == libc::SIG_DFL
@@ -359,7 +377,12 @@ fn thread() -> usize {
 /// Sends a signal to this thread.
 pub fn raise(number: i32) {
     // SAFETY: tgkill(2) touches no memory.
-    unsafe { call(libc::SYS_tgkill, pid() as usize, thread(), number as usize, 0, 0, 0) };
+    let answer = unsafe { call(libc::SYS_tgkill, pid() as usize, thread(), number as usize, 0, 0, 0) };
+    if answer != 0 {
+        // A filter may forbid to ask for the thread's number, or to use it.
+        // SAFETY: kill(2) touches no memory.
+        unsafe { call(libc::SYS_kill, pid() as usize, number as usize, 0, 0, 0, 0) };
+    }
 }
 
 /// Sends a signal to this thread as it came, with its `siginfo_t`.

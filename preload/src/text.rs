@@ -11,6 +11,9 @@ pub struct Text<const SIZE: usize> {
 }
 
 impl<const SIZE: usize> Text<SIZE> {
+    /// Nothing.
+    pub const EMPTY: Self = Text { length: 0, bytes: [0; SIZE] };
+
     /// The beginning of `bytes`, as much as there is room for.
     pub fn of(bytes: &[u8]) -> Self {
         let mut text = Text { length: 0, bytes: [0; SIZE] };

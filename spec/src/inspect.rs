@@ -15,6 +15,7 @@ pub struct Inspector<'p, 's> {
     loaded: &'s mut [u8],
     mapped: &'s mut [u8],
     direct: &'s mut [u8],
+    learnt: bool,
 }
 
 /// A check that held.
@@ -43,15 +44,20 @@ impl<'p, 's> Inspector<'p, 's> {
         let (loaded, rest) = space.split_at_mut_checked(SET)?;
         let (mapped, rest) = rest.split_at_mut_checked(SET)?;
         let direct = rest.get_mut(..SET)?;
-        Some(Inspector { policy, modules: policy.modules(), main, executable, loaded, mapped, direct })
+        Some(Inspector { policy, modules: policy.modules(), main, executable, loaded, mapped, direct, learnt: false })
     }
 
     /// A module is in `sys.modules`, and not as `None`. Says whether a check asked for it.
     #[inline]
     pub fn see_module(&mut self, name: &[u8]) -> bool {
         let Some(checks) = self.modules.checks_for(name) else { return false };
-        checks.for_each(|number| insert(self.loaded, number));
+        checks.for_each(|number| self.learnt |= insert(self.loaded, number));
         true
+    }
+
+    /// Whether it was shown a module that a check asks for and that was not there before.
+    pub fn has_learnt(&self) -> bool {
+        self.learnt
     }
 
     /// A shared library of this file name is mapped. Tells `each` the numbers of the checks that asked for it.
@@ -130,10 +136,12 @@ fn members(set: &[u8]) -> impl Iterator<Item = u32> + Clone + use<'_> {
         .flat_map(|(index, byte)| (0..8).filter(move |bit| byte >> bit & 1 == 1).map(move |bit| index << 3 | bit))
 }
 
-fn insert(set: &mut [u8], number: u32) {
-    if let Some(byte) = set.get_mut(number as usize / 8) {
-        *byte |= 1 << (number & 7);
-    }
+/// Whether it was not in it.
+fn insert(set: &mut [u8], number: u32) -> bool {
+    let Some(byte) = set.get_mut(number as usize / 8) else { return false };
+    let before = *byte;
+    *byte |= 1 << (number & 7);
+    *byte != before
 }
 
 fn contains(set: &[u8], number: u32) -> bool {

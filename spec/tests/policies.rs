@@ -24,6 +24,7 @@ fn model() -> Model {
         pseudonym_key: "geheim".into(),
         dist_info: true,
         signals: vec![1, 24],
+        recorder: "/dev/shm".to_string(),
         transports: vec![
             Transport {
                 name: "nodes".into(),

@@ -46,7 +46,7 @@ fn reasons(
     if reasons.is_empty() {
         let path = program.path.display();
         reasons.push(format!(
-            "{path} is Python, so this should not be: it may have left by os._exit() or been replaced by exec"
+            "{path} is Python, so this should not be: it may have been killed by a signal that nobody can see (SIGKILL), or by a fault"
         ));
     }
     reasons
@@ -98,7 +98,7 @@ mod tests {
             (python(), vec![("CUSTOMS_OPT_OUT", "1")], 0, "CUSTOMS_OPT_OUT is set"),
             (python(), vec![("PMI_RANK", "3")], 0, "PMI_RANK is 3"),
             (python(), vec![], 9, "SIGKILL"),
-            (python(), vec![("PMI_RANK", "0"), ("CUSTOMS_OPT_OUT", "")], 0, "os._exit"),
+            (python(), vec![("PMI_RANK", "0"), ("CUSTOMS_OPT_OUT", "")], 0, "SIGKILL"),
         ] {
             let found = reasons_of(nature, &variables, status);
             assert!(found.contains(expected) && found.lines().count() == 1, "{found}");

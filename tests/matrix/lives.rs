@@ -46,6 +46,16 @@ fn a_sub_interpreter_that_nobody_ends_is_ended_and_reported() {
 }
 
 #[test]
+fn a_second_life_sees_the_default_dispositions_too() {
+    let code = "import signal; assert all(signal.getsignal(number) == signal.SIG_DFL for number in (15, 24)), signal.getsignal(15)";
+    for program in hosts::with_argument("twice") {
+        let (output, records) = run(&program, &[code]);
+        assert_unharmed(&program, &output);
+        assert_eq!(records.len(), 1, "{}: {records:?}", program.host.name);
+    }
+}
+
+#[test]
 fn a_second_life_that_imports_more_is_a_second_record_of_the_same_process() {
     // The environment outlives the interpreter.
     let code = "import os, json; second = 'SECOND_LIFE' in os.environ; os.environ['SECOND_LIFE'] = '1'; \

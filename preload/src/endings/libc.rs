@@ -5,6 +5,7 @@
 use super::{report_what_is_known, with_state};
 use crate::look;
 use crate::memory;
+use crate::objects;
 use crate::python::{Place, Python};
 use crate::report::{self, Exit};
 use crate::sys;
@@ -51,8 +52,8 @@ static AT_PROCESS_END: extern "C" fn() = at_process_end;
 extern "C" fn at_process_end() {
     with_state(|state, policy| {
         let api = state.notes.python?;
-        // An interpreter that was finalised has reported, unless its callback was taken away.
-        if !api.is_initialized() {
+        // An interpreter that was finalised has reported, unless its callback was taken away. Its code may be gone.
+        if !objects::is_loaded(api.get_version as usize) || !api.is_initialized() {
             return report::send_what_is_known(state, policy, Exit::Normal);
         }
         if !api.is_held() || api.here() == Place::Other || sys::is_any_signal_blocked() {

@@ -49,6 +49,6 @@ fn report_what_is_known(exit: Exit) {
 
 /// Not one that has locked itself in since it was armed: a filter of its own may kill it for a system call that it
 /// never makes itself.
-fn is_free(notes: &Notes) -> bool {
+pub fn is_free(notes: &Notes) -> bool {
     sys::restrictions() == notes.restrictions
 }

@@ -2,7 +2,7 @@
 //! goes on seeing `SIG_DFL`, and whoever installs a handler later, Python or C, replaces ours.
 //!
 //! The handler reports what is known, and the process dies of the same signal: the kernel has put the default back
-//! (`SA_RESETHAND`), and the signal is sent once more as it came. It runs no code of Python's or libc's. A fault in it
+//! (`SA_RESETHAND`), and the signal is sent once more as it came. It runs no code of Python's. A fault in it
 //! makes the process die of that signal at once.
 
 use super::report_what_is_known;
@@ -40,6 +40,15 @@ pub fn arm(api: &Api, notes: &mut Notes, module: Raw) {
     }
 }
 
+/// Puts the default back where our handler is: an interpreter that starts will ask what the dispositions are.
+pub fn disarm() {
+    for number in memory::verified_policy().signals() {
+        if sys::action(c_int::from(number)).is_some_and(|action| action.calls(on_signal)) {
+            sys::default_action(c_int::from(number));
+        }
+    }
+}
+
 /// `signal.signal`: who puts the default back has it reported again.
 unsafe extern "C" fn signal(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
     let answer = memory::call_original(SIGNAL, a, b, c, d);
@@ -51,7 +60,7 @@ unsafe extern "C" fn signal(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> R
 
 /// Installs the handler for those signals that the policy wants and whose disposition is the default.
 fn install() {
-    let flags = (libc::SA_SIGINFO | libc::SA_RESETHAND) as usize;
+    let flags = (libc::SA_SIGINFO | libc::SA_RESETHAND) as u32 as usize;
     for number in memory::verified_policy().signals() {
         let number = c_int::from(number);
         if sys::action(number).is_some_and(|action| action.is_default()) {

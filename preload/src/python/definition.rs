@@ -17,6 +17,8 @@ pub struct Definition {
 impl Definition {
     /// What an initialiser has returned, if it is a definition, or that of a module.
     pub fn at(api: &Api, raw: Raw) -> Option<Self> {
+        // Before there was such a thing an initialiser returned nothing, and `raw` is no address.
+        let definitions = api.module_def_type?;
         if raw.is_null() {
             return None;
         }
@@ -27,7 +29,7 @@ impl Definition {
             // SAFETY: a module; borrowed, null for what was not written in C.
             return Definition::at(api, unsafe { api.module_get_def?(raw) });
         }
-        (kind == api.module_def_type?).then_some(Definition { words })
+        (kind == definitions).then_some(Definition { words })
     }
 
     /// Whether a module made from it has memory of its own. Where it has none, its functions cannot look into it.
@@ -68,8 +70,8 @@ pub struct Arguments<'a> {
     first: Raw,
 }
 
-/// `METH_FASTCALL` (Include/methodobject.h, since 3.7): the arguments are an array, and the next word is their number.
-/// Without it (3.6) they are a tuple.
+/// `METH_FASTCALL` (Include/methodobject.h, since 3.6): the arguments are an array, and the next word is their number.
+/// Without it they are a tuple.
 const FASTCALL: c_int = 0x80;
 
 impl<'a> Arguments<'a> {

@@ -20,6 +20,7 @@ pub fn decode(bytes: &[u8]) -> Result<Model, Damage> {
         pseudonym_key: string(policy.pseudonym_key())?,
         dist_info: policy.dist_info(),
         signals: policy.signals().collect(),
+        recorder: string(policy.recorder())?,
         transports: policy.transports().map(transport).collect::<Result<_, _>>()?,
         compute: model::Compute { env: strings(policy.compute_env())?, hosts: strings(policy.compute_hosts())? },
         subsystems: policy.subsystems().map(subsystem).collect::<Result<_, _>>()?,

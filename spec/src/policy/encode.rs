@@ -47,9 +47,12 @@ pub fn encode(model: &Model) -> Result<Vec<u8>, TooLarge> {
     ] {
         out.slot(slot, value);
     }
-    for (slot, value) in
-        [(Slot::System, &model.system), (Slot::Msgid, &model.msgid), (Slot::PseudonymKey, &model.pseudonym_key)]
-    {
+    for (slot, value) in [
+        (Slot::System, &model.system),
+        (Slot::Msgid, &model.msgid),
+        (Slot::PseudonymKey, &model.pseudonym_key),
+        (Slot::Recorder, &model.recorder),
+    ] {
         let at = out.text(value)?;
         out.slot(slot, at);
     }

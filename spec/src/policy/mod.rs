@@ -57,6 +57,7 @@ enum Slot {
     DistInfo,
     /// A set of signals, see `crate::signal`.
     Signals,
+    Recorder,
     Transports,
     ComputeEnv,
     ComputeHosts,

@@ -26,6 +26,8 @@ pub struct Model {
     pub dist_info: bool,
     /// Numbers of the signals at which a process reports before it dies.
     pub signals: Vec<u8>,
+    /// Folder in which a process leaves what is to be reported if it is killed; empty: nowhere.
+    pub recorder: String,
     /// Where records may go, in the order of the site file.
     pub transports: Vec<Transport>,
     /// What makes a process a compute process.

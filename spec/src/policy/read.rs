@@ -208,6 +208,11 @@ impl<'p> Policy<'p> {
         crate::signal::members(self.slot(Slot::Signals))
     }
 
+    /// Folder in which a process leaves what is to be reported if it is killed; empty: nowhere.
+    pub fn recorder(self) -> &'p [u8] {
+        text(self.bytes, self.slot(Slot::Recorder))
+    }
+
     /// Variables whose presence makes a compute process.
     pub fn compute_env(self) -> Texts<'p> {
         self.texts(Slot::ComputeEnv)

@@ -4,11 +4,19 @@ mod field;
 mod message;
 mod write;
 
+use crate::hash;
 pub use field::{Field, Fields, Privacy};
 pub use message::MAX_PARTS;
 
 /// Version of the record's shape, its field `schema`.
 pub const SCHEMA: u64 = 1;
+
+/// The `id` of a process: what any other on the node can compute of it. `boot` is the content of
+/// `/proc/sys/kernel/random/boot_id`, `namespace` the target of `/proc/PID/ns/pid`, `pid` the number in that namespace,
+/// and `ticks` field 22 of `/proc/PID/stat`.
+pub fn identity(boot: &[u8], namespace: &[u8], pid: u32, ticks: u64) -> u128 {
+    hash::of_parts(hash::PUBLIC_KEY, &[boot, namespace, &pid.to_le_bytes(), &ticks.to_le_bytes()])
+}
 
 /// One process. Text is bytes as found: the writer makes valid UTF-8 of it.
 #[derive(Clone, Copy, Debug, Default)]

@@ -5,7 +5,7 @@ use super::format::{self, Draft, Group, Text};
 use super::packages::{Placed, Shelf};
 use super::problem::{Fault, Kind};
 use super::source::{Source, nearest};
-use super::value::{Unique, facility, fields, msgid, name, signals, text, texts, variable, variables};
+use super::value::{Unique, facility, fields, folder, msgid, name, signals, text, texts, variable, variables};
 use super::{Surroundings, defaults, packages, server};
 use crate::policy::MIN_DATAGRAM;
 use crate::policy::model::{Check, Compute, Job, List, Model, On, Server, Subsystem, Transport};
@@ -24,6 +24,7 @@ pub fn model(source: &Rc<Source>, draft: Draft, around: &dyn Surroundings, shelf
     let mut model = site(source, draft.site);
     model.transports = transports(source, draft.transports);
     model.signals = signals(source, draft.endings.signals);
+    model.recorder = draft.endings.recorder.and_then(|text| folder(source, &text)).unwrap_or_default();
     model.compute = Compute {
         env: variables(source, draft.compute.env, defaults::COMPUTE),
         hosts: texts(source, draft.compute.hosts),
@@ -52,6 +53,7 @@ fn site(source: &Source, site: Option<format::Site>) -> Model {
         pseudonym_key: String::new(),
         dist_info: false,
         signals: Vec::new(),
+        recorder: String::new(),
         transports: Vec::new(),
         compute: Compute::default(),
         subsystems: Vec::new(),

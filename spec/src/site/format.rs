@@ -59,6 +59,7 @@ pub struct Transport {
 #[serde(deny_unknown_fields)]
 pub struct Endings {
     pub signals: Option<Texts>,
+    pub recorder: Option<Text>,
 }
 
 /// `[compute]`

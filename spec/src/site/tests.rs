@@ -92,6 +92,7 @@ servers = ["file:///tmp/customs"]
 max_datagram = 2000
 [endings]
 signals = ["SIGUSR1", "TERM", "USR1"]
+recorder = "/dev/shm/"
 [compute]
 env = ["SLURMD_NODENAME"]
 hosts = ["nid*"]
@@ -134,6 +135,8 @@ fn every_key_reaches_the_model() {
     assert_eq!(model.system, "co\\ri \"2\"");
     assert_eq!(model.facility, 3);
     assert_eq!(model.staff, [500, 4242]);
+    assert_eq!(model.signals, [10, 15]);
+    assert_eq!(model.recorder, "/dev/shm");
     assert_eq!(model.transports.iter().map(|transport| transport.max_datagram).collect::<Vec<_>>(), [1452, 8192, 2000]);
     assert_eq!(model.lists[0].transports, [2, 0]);
     assert_eq!(model.lists[1].checks, [0, 1, 2, 3, 4], "the same package in two lists is one check");
@@ -205,6 +208,8 @@ fn each_mistake_says_what_to_write_instead() {
         ("rate = 0.5", "1:8 bad-value only a list with `all = true` is sampled | remove `rate`, or add"),
         ("all = true\nrate = 0.0", "2:8 bad-value 0 is not a share | write a number above 0 and up to 1"),
         ("per = \"jobs\"", "1:7 bad-value a rate is not taken per `jobs` | write \"job\" or \"process\""),
+        ("[endings]\nsignals = [\"KILL\"]", "2:12 bad-value a process cannot report at `KILL` | choose from HUP, USR1"),
+        ("[endings]\nrecorder = \"shm\"", "2:12 bad-value this is no absolute path | write the folder from the root"),
         ("all = \"yes\"", "1:7 wrong-type this is the text \"yes\", and true or false is expected"),
         ("transport = \"t\"", "1:13 wrong-type this is the text \"t\", and a list is expected | write a list"),
         ("[[list]]\nname = \"l\"", "2:8 duplicate there are two lists of the name `l` | the first is in line 7"),
@@ -322,7 +327,7 @@ prop_compose! {
         let transport = |name: &str, on| Transport { name: name.to_string(), on, max_datagram, servers: servers.clone() };
         Model {
             system: words[1].clone(), msgid: "m".to_string(), facility, opt_out: name(0), omit: vec![Field::Uid, Field::Main],
-            pseudonymise: vec![Field::Username], pseudonym_key: words[2].clone(), dist_info, signals,
+            pseudonymise: vec![Field::Username], pseudonym_key: words[2].clone(), dist_info, signals, recorder: format!("/{}", names[1]),
             transports: vec![transport("one", On::Compute), transport("two", On::Any)],
             compute: Compute { env: name(1), hosts: hosts.clone() },
             subsystems: vec![Subsystem { name: words[3].clone(), hosts, env: vec![(names[2].clone(), words[4].clone())] }],

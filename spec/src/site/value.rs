@@ -71,6 +71,22 @@ pub fn signals(source: &Source, names: Option<Texts>) -> Vec<u8> {
     numbers
 }
 
+/// The absolute path of a folder, no longer than leaves room for a file's name in it.
+pub fn folder(source: &Source, text: &Text) -> Option<String> {
+    const LONGEST: usize = 200;
+    let path = self::text(source, text)?;
+    let fault = match path.as_str() {
+        path if !path.starts_with('/') => {
+            Fault::new("this is no absolute path", "write the folder from the root on, e.g. \"/dev/shm\"")
+        }
+        path if path.len() > LONGEST => {
+            Fault::new(format!("this has {} bytes", path.len()), format!("use a folder of at most {LONGEST}"))
+        }
+        _ => return Some(path.trim_end_matches('/').to_string()),
+    };
+    source.accept(text.span(), Err(fault))
+}
+
 /// Names of environment variables, or the built-in ones.
 pub fn variables(source: &Source, names: Option<Texts>, default: &[&str]) -> Vec<String> {
     let Some(names) = names else { return super::defaults::owned(default) };

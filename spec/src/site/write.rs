@@ -27,6 +27,9 @@ pub fn write(model: &Model) -> String {
     model.transports.iter().for_each(|transport| out.transport(transport));
     out.table("[endings]");
     out.texts("signals", model.signals.iter().map(|number| crate::signal::name(*number)));
+    if !model.recorder.is_empty() {
+        out.text("recorder", &model.recorder);
+    }
     out.table("[compute]");
     out.texts("env", &model.compute.env);
     out.texts("hosts", &model.compute.hosts);
