@@ -11,6 +11,7 @@ use crate::memory;
 use crate::objects;
 use crate::python::{Api, Place};
 use crate::slots;
+use crate::text::is_text;
 use core::ffi::{CStr, c_char, c_void};
 
 /// `PyInit_posix` and its like; in 2.7 it returns nothing, and what we pass on is not looked at.
@@ -46,11 +47,11 @@ pub fn open() -> Option<()> {
 /// Points `variable` at a copy of its table with our wrapper in it.
 pub fn wrap(variable: *mut *mut c_void) -> Option<()> {
     let entries = Table::at(variable)?;
-    let named = |name: &[u8]| entries.clone().position(|entry| entry.name() == name);
+    let named = |name: &CStr| entries.clone().position(|entry| entry.is_named(name));
     if entries.clone().any(|entry| entry.is_ours()) {
         return Some(());
     }
-    let wrapped = named(if named(b"__builtin__").is_some() { b"zipimport" } else { b"posix" })?;
+    let wrapped = named(if named(c"__builtin__").is_some() { c"zipimport" } else { c"posix" })?;
     let count = entries.clone().count();
     let mut state = memory::take_soon()?;
     // One table a process: a second Python's would take the copy away from under the first.
@@ -66,7 +67,7 @@ pub fn wrap(variable: *mut *mut c_void) -> Option<()> {
     }
     let copy = memory::inittab(&mut state).cast::<Entry>();
     let mut original = None;
-    let signal = named(b"_signal");
+    let signal = named(c"_signal");
     for (index, mut entry) in entries.chain([Entry { name: core::ptr::null(), init: None }]).enumerate() {
         if index == wrapped {
             original = entry.init.replace(first_init);
@@ -93,7 +94,7 @@ pub fn is_wrapped(variable: *mut *mut c_void) -> bool {
 /// What initialises the built-in module `name`; `None` where it is not built in, so that importing it would search.
 pub fn initialiser(api: &Api, name: &CStr) -> Option<Init> {
     let mut entries = api.inittab.and_then(Table::at)?;
-    entries.find(|entry| entry.name() == name.to_bytes())?.init
+    entries.find(|entry| entry.is_named(name))?.init
 }
 
 /// The Python whose table we wrapped: the object that holds the original. Some fifty look-ups; asked once.
@@ -107,12 +108,9 @@ impl Entry {
         self.init.is_some_and(|init| init as usize == first_init as *const () as usize)
     }
 
-    fn name(&self) -> &[u8] {
-        if self.name.is_null() {
-            return b"";
-        }
+    fn is_named(&self, name: &CStr) -> bool {
         // SAFETY: entries before the last have a name, a text that ends in NUL.
-        unsafe { CStr::from_ptr(self.name) }.to_bytes()
+        !self.name.is_null() && unsafe { is_text(self.name, name) }
     }
 }
 

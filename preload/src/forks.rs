@@ -6,6 +6,7 @@ use crate::memory::{self, Guard, Notes, State};
 use crate::process::{self, Process, Stat};
 use crate::python::Python;
 use crate::sys;
+use core::ffi::CStr;
 use customs_spec::inspect::Inspector;
 
 /// What a forked child knows of where it came from: of the nearest of its ancestors that reports.
@@ -115,30 +116,28 @@ pub fn learn(python: Python, notes: &mut Notes) {
 fn spawned_by(python: Python) -> Option<u128> {
     let main = python.modules()?.get(&python.key(c"__main__")?)?;
     let name = main.module_dict()?.get(&python.key(c"__name__")?)?;
-    let is_main = name.text() == Some(b"__mp_main__");
-    if is_main || main_is(python, c"spawn_main", b"multiprocessing.spawn") {
-        return process::id_of(sys::parent_pid());
-    }
-    None
+    let mut is_spawned = name.text() == Some(b"__mp_main__");
+    let _ = main_binds(python, c"spawn_main", |module| is_spawned |= module == b"multiprocessing.spawn");
+    if is_spawned { process::id_of(sys::parent_pid()) } else { None }
 }
 
 /// Whether this is one of the processes that `multiprocessing` keeps for itself; each is started by
 /// `python -c 'from multiprocessing.… import main; main(…)'`.
 fn is_helper(python: Python) -> bool {
-    // One text: a table of texts is a relocation an entry in every exec.
-    let helpers = b"multiprocessing.resource_tracker multiprocessing.forkserver multiprocessing.semaphore_tracker";
-    helpers.split(|byte| *byte == b' ').any(|helper| main_is(python, c"main", helper))
+    let mut is_helper = false;
+    let _ = main_binds(python, c"main", |module| {
+        is_helper |= matches!(
+            module,
+            b"multiprocessing.resource_tracker" | b"multiprocessing.forkserver" | b"multiprocessing.semaphore_tracker"
+        );
+    });
+    is_helper
 }
 
-/// Whether `__main__` binds, under this name, a function of this module.
-fn main_is(python: Python, name: &core::ffi::CStr, module: &[u8]) -> bool {
-    let found = (|| {
-        let main = python.modules()?.get(&python.key(c"__main__")?)?;
-        let function = main.module_dict()?.get(&python.key(name)?)?;
-        let keys = (&python.key(c"__name__")?, &python.key(c"__module__")?);
-        let mut is_it = false;
-        function.origin(keys, |origin| is_it |= origin == module);
-        Some(is_it)
-    })();
-    found == Some(true)
+/// Calls `see` with the module that the function of this name comes from, if `__main__` binds one.
+fn main_binds(python: Python, name: &CStr, see: impl FnMut(&[u8])) -> Option<()> {
+    let main = python.modules()?.get(&python.key(c"__main__")?)?;
+    let function = main.module_dict()?.get(&python.key(name)?)?;
+    function.origin((&python.key(c"__name__")?, &python.key(c"__module__")?), see);
+    Some(())
 }

@@ -1,10 +1,11 @@
 //! While the program runs: what is known is kept up to date, for the ends at which Python cannot be asked.
 //!
-//! `importlib` calls `_imp.release_lock` when it begins an import and when it is done with it (`_get_module_lock` in
-//! Lib/importlib/_bootstrap.py, since 3.3), and a few times between (`_ImportLockContext`). Like the functions of `posix`
-//! it is called through a static table, in which ours stands. It takes a glance at the names that are new in
-//! `sys.modules`, less than a microsecond beside the hundreds that an import takes; and each time that the number of
-//! calls has doubled, one look at everything.
+//! `importlib` calls a function of `_imp` once for each module that it has just put into `sys.modules`:
+//! `_fix_co_filename` for one that is cached as bytecode (`_compile_bytecode` in Lib/importlib/_bootstrap_external.py),
+//! `exec_dynamic` for an extension module; and some five times for any module `release_lock`. Like the functions of
+//! `posix` they are called through a static table, in which ours stand. They take a glance at the names that are new in
+//! `sys.modules`, a microsecond beside the hundreds that an import takes; and each time that the number of glances has
+//! doubled, one look at everything.
 
 use crate::endings;
 use crate::endings::signals;
@@ -12,25 +13,54 @@ use crate::errno::Errno;
 use crate::forks;
 use crate::look;
 use crate::memory;
-use crate::python::{Api, Definition, Place, Python, Raw};
+use crate::python::{Api, Callback4, Definition, Place, Python, Raw};
 use crate::recorder;
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 
-/// Which of the replaced functions is ours here, in [`memory::call_original`].
-pub const RELEASE_LOCK: usize = signals::SIGNAL + 1;
-/// Calls until the first look at everything: what `python -c pass` imports stays below.
-const FIRST_LOOK: u32 = 128;
+/// Which of the replaced functions are ours here, in [`memory::call_original`].
+const RELEASE_LOCK: usize = signals::SIGNAL + 1;
+const FIX_CO_FILENAME: usize = RELEASE_LOCK + 1;
+const EXEC_DYNAMIC: usize = FIX_CO_FILENAME + 1;
+/// How many are replaced, with those of the other modules.
+pub const FUNCTIONS: usize = EXEC_DYNAMIC + 1;
+/// Glances until the first look at everything: what `python -c pass` imports stays below.
+const FIRST_LOOK: u32 = 64;
+/// Of the calls of `release_lock`, one in so many comes with a glance.
+const SELDOM: u32 = 16;
 
-/// Puts our function into the table of the built-in module `_imp`, which is imported before anything else.
+/// Puts our functions into the table of the built-in module `_imp`, which is imported before anything else.
 pub fn stand_before(python: Python) -> Option<()> {
     let imp = python.modules()?.get(&python.key(c"_imp")?)?;
     let definition = Definition::at(python.api(), imp.module_definition()?)?;
-    memory::replace(RELEASE_LOCK, definition.method(c"release_lock")?, release_lock);
+    let functions: [(&CStr, usize, Callback4); 3] = [
+        (c"release_lock", RELEASE_LOCK, release_lock),
+        (c"_fix_co_filename", FIX_CO_FILENAME, fix_co_filename),
+        (c"exec_dynamic", EXEC_DYNAMIC, exec_dynamic),
+    ];
+    for (name, number, ours) in functions {
+        if let Some(method) = definition.method(name) {
+            memory::replace(number, method, ours);
+        }
+    }
     Some(())
 }
 
 unsafe extern "C" fn release_lock(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
     let answer = memory::call_original(RELEASE_LOCK, a, b, c, d);
+    if memory::count_up().is_multiple_of(SELDOM) {
+        let _ = glance();
+    }
+    answer
+}
+
+unsafe extern "C" fn fix_co_filename(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+    let answer = memory::call_original(FIX_CO_FILENAME, a, b, c, d);
+    let _ = glance();
+    answer
+}
+
+unsafe extern "C" fn exec_dynamic(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+    let answer = memory::call_original(EXEC_DYNAMIC, a, b, c, d);
     let _ = glance();
     answer
 }
@@ -63,8 +93,6 @@ fn glance() -> Option<()> {
             // System calls are made only by who has not locked itself in.
             let learnt = match due && endings::is_free(&state.notes) {
                 true => look::on_the_way(python, &mut state, policy).is_some(),
-                // Without a GIL a look is a copy of the whole dict.
-                false if api.free_threaded.is_some() => false,
                 false => look::at_new_modules(python, &mut state, policy)?,
             };
             let is_due = !policy.recorder().is_empty() && (learnt || !state.notes.is_recorded);

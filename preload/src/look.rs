@@ -52,10 +52,7 @@ pub fn at_the_end(python: Python, state: &mut State, policy: Policy) -> Option<(
     forks::learn(python, notes);
     at_all(python, (notes, found, paths, versions, others), policy)?;
     known.fill(0);
-    // What is there has been seen; only what comes now is new. Without a GIL nothing is looked at on the way.
-    if python.api().free_threaded.is_some() {
-        return Some(());
-    }
+    // What is there has been seen; only what comes now is new.
     python.modules()?.each_since(&mut notes.position, |_, _| {});
     Some(())
 }
@@ -97,9 +94,6 @@ pub fn at_subinterpreter(python: Python, state: &mut State, policy: Policy) -> O
 /// The names of all modules: what a child that is forked now inherits.
 pub fn before_a_fork(python: Python, state: &mut State, policy: Policy) -> Option<()> {
     forks::learn(python, &mut state.notes);
-    if python.api().free_threaded.is_some() {
-        return on_the_way(python, state, policy);
-    }
     state.notes.position = 0;
     at_new_modules(python, state, policy).map(|_| ())
 }

@@ -86,6 +86,8 @@ struct Shared {
     original_signal: AtomicUsize,
     /// The functions of CPython's that ours stand before, and how they are called.
     functions: [Function; FUNCTIONS],
+    /// Calls of a function of `_imp`.
+    calls: AtomicU32,
     /// The next definition of `_exit(2)`.
     next_exit: AtomicUsize,
     /// `Py_IncRef` and `None`, which a callback must return even when it cannot have the state.
@@ -105,8 +107,8 @@ unsafe impl Sync for Shared {}
 
 const _: () = assert!(size_of::<Shared>() <= REGION);
 
-/// Those of `posix`, and one each of `_signal` and `_imp`.
-const FUNCTIONS: usize = crate::imports::RELEASE_LOCK + 1;
+/// Those of `posix`, `_signal` and `_imp`.
+const FUNCTIONS: usize = crate::imports::FUNCTIONS;
 
 /// A function of CPython's.
 struct Function {
@@ -277,6 +279,15 @@ pub fn call_original(number: usize, a: Raw, b: Raw, c: *mut core::ffi::c_void, d
         Some(original) => unsafe { original(a, b, c, d) },
         None => core::ptr::null_mut(),
     }
+}
+
+/// Counts a call, which need not be exact: how many there were before.
+pub fn count_up() -> u32 {
+    // SAFETY: mapped as long as the library is; writable, since a function was replaced.
+    let calls = unsafe { &customs_state.calls };
+    let before = calls.load(Ordering::Relaxed);
+    calls.store(before.wrapping_add(1), Ordering::Relaxed);
+    before
 }
 
 /// `_exit(2)`.

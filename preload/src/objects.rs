@@ -2,6 +2,7 @@
 //! table finds a symbol; so nothing is allocated, and objects opened `RTLD_LOCAL` are seen too, unlike with `dlsym`,
 //! which allocates, is in another library before glibc 2.34, and deadlocks under an allocator that calls it.
 
+use crate::text::is_text;
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::size_of;
 use core::ops::ControlFlow;
@@ -248,12 +249,8 @@ impl Symbols {
         if symbol.section == 0 || !WITH_ADDRESS.contains(&(symbol.info & 15)) {
             return None;
         }
-        let start = self.names.wrapping_add(symbol.name as usize).cast::<u8>();
-        let same = name.to_bytes_with_nul().iter().enumerate().all(|(at, byte)| {
-            // SAFETY: `st_name` is an offset into the object's string table, whose texts end in NUL, and none of the
-            // bytes before this one was that NUL.
-            unsafe { start.wrapping_add(at).read() == *byte }
-        });
+        // SAFETY: `st_name` is an offset into the object's string table, whose texts end in NUL.
+        let same = unsafe { is_text(self.names.wrapping_add(symbol.name as usize), name) };
         same.then_some(symbol)
     }
 

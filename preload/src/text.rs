@@ -1,5 +1,6 @@
 //! Texts in places of a fixed size: what is remembered from the start of an interpreter to its end.
 
+use core::ffi::{CStr, c_char};
 use customs_spec::json::overwrite;
 
 /// A short text of its own.
@@ -25,6 +26,18 @@ impl<const SIZE: usize> Text<SIZE> {
     pub fn get(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
+}
+
+/// Whether the text at `start` is `name`. It is read no further than they are the same: most of a table's names are told
+/// apart by their first letter.
+///
+/// # Safety
+/// `start` must be a text that ends in NUL.
+pub unsafe fn is_text(start: *const c_char, name: &CStr) -> bool {
+    name.to_bytes_with_nul().iter().enumerate().all(|(at, byte)| {
+        // SAFETY: none of the bytes before this one was the NUL at the end.
+        unsafe { start.cast::<u8>().wrapping_add(at).read() == *byte }
+    })
 }
 
 /// Longer than anything a batch system says; the record cuts further.

@@ -17,6 +17,9 @@ pub struct MethodDef {
     pub doc: *const c_char,
 }
 
+/// Room for a `PyCriticalSection` (Include/cpython/critical_section.h), which has two words.
+pub type Section = [usize; 4];
+
 /// A `PyCFunction` (Include/methodobject.h).
 pub type Callback = unsafe extern "C" fn(Raw, Raw) -> Raw;
 
@@ -153,6 +156,10 @@ api! {
         current_thread_unchecked = c"PyThreadState_GetUnchecked": unsafe extern "C" fn() -> *mut c_void;
         /// Since 3.12: from then on interpreters may have a GIL each.
         own_gil = c"Py_NewInterpreterFromConfig": *const c_void;
+        /// Since 3.13 (not in the stable ABI): locks an object where there is no GIL. The first is a `PyCriticalSection`.
+        section_begin = c"PyCriticalSection_Begin": unsafe extern "C" fn(*mut Section, Raw);
+        /// Unlocks it.
+        section_end = c"PyCriticalSection_End": unsafe extern "C" fn(*mut Section);
         /// In free-threaded builds only (Objects/object.c).
         free_threaded = c"_Py_MergeZeroLocalRefcount": *const c_void;
     }

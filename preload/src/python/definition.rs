@@ -2,6 +2,7 @@
 
 use super::api::{Api, MethodDef, Raw};
 use super::object::Python;
+use crate::text::is_text;
 use core::ffi::{CStr, c_int, c_void};
 
 /// Words from `ob_type` on, measured on 3.6 to 3.13 and 3.13t: `m_init`, `m_index` and `m_copy` come first.
@@ -51,7 +52,7 @@ impl Definition {
                 return Some(None);
             }
             // SAFETY: the name of a method is a text that ends in NUL.
-            (unsafe { CStr::from_ptr(known) } == name).then_some(Some(method))
+            unsafe { is_text(known, name) }.then_some(Some(method))
         })?
     }
 

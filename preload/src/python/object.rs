@@ -414,21 +414,35 @@ impl<'a> Dict<'a> {
 
     /// Calls `visit` with every entry that came since `position` was set, and with a few older ones. Entries keep the
     /// order they came in (3.6 and later), and move forward when others are removed: at most to where they would be if
-    /// there had been no others. Not where there is no GIL.
+    /// there had been no others. Where there is no GIL this is done inside a critical section, and `visit` may not do
+    /// anything that gives that up.
     pub fn each_since(self, position: &mut isize, mut visit: impl FnMut(Object<'a>, Object<'a>)) {
         /// Entries that may be removed between two calls.
         const MARGIN: isize = 4;
-        let python = self.0.python();
+        let (python, api) = (self.0.python(), self.0.api);
+        let mut section = [0; 4];
+        let lock = api.section_begin.zip(api.section_end).filter(|_| api.free_threaded.is_some());
+        match lock {
+            // SAFETY: a dict, and room for the section until it ends.
+            Some((begin, _)) => unsafe { begin(&raw mut section, self.0.raw) },
+            None if api.free_threaded.is_some() => return,
+            None => {}
+        }
         let (mut key, mut value) = (ptr::null_mut(), ptr::null_mut());
         let mut place = position.saturating_sub(MARGIN).max(0);
-        // SAFETY: a dict, which nobody changes meanwhile: the GIL is held and nothing is called that gives it away.
-        while unsafe { (self.0.api.dict_next)(self.0.raw, &raw mut place, &raw mut key, &raw mut value) } != 0 {
+        // SAFETY: a dict, which nobody changes meanwhile: the GIL or the dict's lock is held, and nothing is called that
+        // gives it away.
+        while unsafe { (api.dict_next)(self.0.raw, &raw mut place, &raw mut key, &raw mut value) } != 0 {
             if let (Some(key), Some(value)) = (python.borrowed(key), python.borrowed(value)) {
                 visit(key, value);
             }
         }
         // SAFETY: a dict.
-        *position = unsafe { (self.0.api.dict_size)(self.0.raw) };
+        *position = unsafe { (api.dict_size)(self.0.raw) };
+        if let Some((_, end)) = lock {
+            // SAFETY: the section that was begun.
+            unsafe { end(&raw mut section) };
+        }
     }
 
     /// Calls `visit` with every entry, which is borrowed: who looks things up meanwhile keeps it first, because a
