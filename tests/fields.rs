@@ -319,3 +319,38 @@ fn an_id_names_the_process_and_no_other() {
     let outcome = run(SITE, &[], &["-c", "import os, sys\nif os.fork() == 0: sys.exit(0)\nos.wait()"]);
     outcome.record();
 }
+
+#[test]
+fn short_processes_are_thinned_out_and_the_rest_carries_the_weight() {
+    let thinned = |more: &str, runs: &str| {
+        let site = format!("{SITE}[[thin]]\nshorter_than = \"10m\"\nkeep = 0.25\n{more}");
+        under(&site, PACKAGES, |library| {
+            let mut command = bare("sh");
+            command.args(["-c", runs]).env("LIBRARY", library).env("PYTHON", python());
+            command
+        })
+    };
+    let one_by_one = "for i in $(seq 120); do LD_PRELOAD=$LIBRARY $PYTHON -S -c pass; done";
+    let records = thinned("", one_by_one).records;
+    // Of 120 at 0.25: 30, and less than one in a million is outside of this.
+    assert!((8..=58).contains(&records.len()), "{}", records.len());
+    assert!(records.iter().all(|record| record["weight"] == json!(4)), "{records:?}");
+    // Workers of one parent are kept together: with all of them, or with none.
+    let code = "import multiprocessing as m, sys\ndef f():\n import sqlite3\nif __name__ == '__main__':\n c = m.get_context('fork')\n \
+                p = [c.Process(target=f) for _ in range(6)]\n [q.start() for q in p]; [q.join() for q in p]";
+    let many = format!("for i in $(seq 8); do LD_PRELOAD=$LIBRARY $PYTHON -c {}; done", quoted(code));
+    let records = thinned("per = \"parent\"\n", &many).records;
+    let mut families = std::collections::BTreeMap::<String, usize>::new();
+    for record in records.iter().filter_map(|record| record.get("parent")) {
+        *families.entry(record.to_string()).or_default() += 1;
+    }
+    assert!(families.values().all(|workers| *workers == 6), "{families:?}");
+    // Longer ones are reported as they are.
+    let site = format!("{SITE}[[thin]]\nshorter_than = \"1ms\"\nkeep = 0.001\n");
+    let outcome = run(&site, &[], &["-c", "import time; time.sleep(0.2)"]);
+    assert!(outcome.record().get("weight").is_none());
+}
+
+fn quoted(code: &str) -> String {
+    format!("'{}'", code.replace('\'', "'\\''"))
+}

@@ -12,7 +12,7 @@ use customs_spec::frame::Header;
 use customs_spec::hash;
 use customs_spec::inspect::Inspector;
 use customs_spec::json::overwrite;
-use customs_spec::policy::{List, Policy};
+use customs_spec::policy::{List, Policy, Thin};
 use customs_spec::record::{Finding, Record};
 use customs_spec::signal;
 
@@ -66,6 +66,13 @@ pub fn is_sampled(policy: Policy, list: &List, notes: &Notes) -> Option<bool> {
     Some(list.threshold == u32::MAX || place < list.threshold)
 }
 
+/// Whether this process is of the share that is reported; then its weight.
+fn is_kept<'p>(thin: &Thin<'p>, id: u128, parent: Option<u128>) -> Option<&'p [u8]> {
+    let chosen = if thin.per_parent { parent.unwrap_or(id) } else { id };
+    let place = hash::of_parts(hash::PUBLIC_KEY, &[b"thin", &chosen.to_le_bytes()]) as u32;
+    (place < thin.threshold).then_some(thin.weight)
+}
+
 /// Reports what was seen on the way, too.
 pub fn send_what_is_known(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
     // In Python 2 nothing is seen on the way.
@@ -92,10 +99,10 @@ pub fn send(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
     }
     // A process whose exec fails lives on, and its real end is reported too.
     state.notes.reported = Some(digest).filter(|_| exit != Exit::Exec);
-    compose(state, policy, &mut found, exit, Way::Out)?;
+    let sent = compose(state, policy, &mut found, exit, Way::Out);
     state.notes.sequence = state.notes.sequence.saturating_add(1);
     recorder::remove(state, policy);
-    Some(())
+    sent
 }
 
 /// Writes into `file` what is to be sent if the process is killed: a message a line, for each list once.
@@ -127,6 +134,13 @@ fn compose(state: &mut State, policy: Policy, found: &mut [u8], exit: Exit, way:
     let notes = &*notes;
     let (claims, process, user) = (notes.claims.as_ref()?, notes.process?, notes.user.as_ref()?);
     let times = process.times();
+    let parent = notes.descent.map_or(notes.spawned_by, |descent| descent.parent());
+    // Who is killed cannot tell in advance how old it will be.
+    let thin = policy.thin().find(|thin| exit != Exit::Killed && times.elapsed / 1000 < u64::from(thin.shorter_than));
+    let weight = match thin {
+        None => b"".as_slice(),
+        Some(thin) => is_kept(&thin, process.id, parent)?,
+    };
     let mut space = [0; 16];
     let exit = exit.word(&mut space);
     let record = Record {
@@ -156,7 +170,8 @@ fn compose(state: &mut State, policy: Policy, found: &mut [u8], exit: Exit, way:
         elapsed: times.elapsed,
         exit,
         canary: claims.canary.get(),
-        parent: notes.descent.map_or(notes.spawned_by, |descent| descent.parent()),
+        parent,
+        weight,
         privacy: policy.privacy(),
         ..Record::default()
     };

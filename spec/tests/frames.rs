@@ -74,6 +74,7 @@ fn a_record_has_every_field_with_the_value_that_went_in() {
         elapsed: 123_456,
         exit: b"normal",
         rate: b"0.01",
+        weight: b"10",
         canary: b"c-1",
         parent: Some(1),
         privacy: Privacy::default(),
@@ -89,7 +90,7 @@ fn a_record_has_every_field_with_the_value_that_went_in() {
         "uid": 1000, "pid": 4711, "ppid": 4710, "executable": "/usr/bin/python3", "main": "/home/alice/run.py",
         "prefix": "/usr", "python": "3.11.2", "is_compute": true, "is_shifter": true, "container": "shifter",
         "is_staff": true, "job_id": "123456", "num_nodes": 4, "qos": "regular", "repo": "m1234",
-        "start": "2026-09-21T14:13:20.000000Z", "elapsed": 0.123, "exit": "normal", "rate": 0.01, "canary": "c-1",
+        "start": "2026-09-21T14:13:20.000000Z", "elapsed": 0.123, "exit": "normal", "rate": 0.01, "weight": 10, "canary": "c-1",
         "parent": "00000000000000000000000000000001", "packages": ["numpy", "mkl"], "versions": {"numpy": "1.26.4"},
         "direct": ["numpy"], "libraries": ["mkl"],
     });
@@ -178,6 +179,7 @@ fn the_worst_record_fits_the_smallest_datagram_and_none_is_lost() {
         elapsed: u64::MAX,
         exit: &worst,
         rate: b"0.0123456789012345",
+        weight: b"99.3333",
         canary: &worst,
         parent: Some(u128::MAX),
         ..Record::default()

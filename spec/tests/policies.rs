@@ -1,7 +1,7 @@
 //! A policy comes back from its bytes as it went in, answers as its model would, and damage is told.
 
 use customs_spec::inspect::Inspector;
-use customs_spec::policy::model::{Check, Compute, Job, List, Model, On, Server, Subsystem, Transport};
+use customs_spec::policy::model::{Check, Compute, Job, List, Model, On, Server, Subsystem, Thin, Transport};
 use customs_spec::policy::{CAPACITY, Damage, Policy, decode, encode};
 use customs_spec::record::Field;
 
@@ -25,6 +25,7 @@ fn model() -> Model {
         dist_info: true,
         signals: vec![1, 24],
         recorder: "/dev/shm".to_string(),
+        thin: vec![Thin { shorter_than: 10_000, keep: 0.1, per_parent: true }],
         transports: vec![
             Transport {
                 name: "nodes".into(),

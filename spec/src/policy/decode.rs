@@ -21,6 +21,7 @@ pub fn decode(bytes: &[u8]) -> Result<Model, Damage> {
         dist_info: policy.dist_info(),
         signals: policy.signals().collect(),
         recorder: string(policy.recorder())?,
+        thin: policy.thin().map(thin).collect::<Result<_, _>>()?,
         transports: policy.transports().map(transport).collect::<Result<_, _>>()?,
         compute: model::Compute { env: strings(policy.compute_env())?, hosts: strings(policy.compute_hosts())? },
         subsystems: policy.subsystems().map(subsystem).collect::<Result<_, _>>()?,
@@ -47,6 +48,14 @@ fn strings(texts: Texts) -> Result<Vec<String>, Damage> {
 
 fn fields(set: Fields) -> Vec<Field> {
     Field::ALL.iter().copied().filter(|field| set.has(*field)).collect()
+}
+
+fn thin(thin: Thin) -> Result<model::Thin, Damage> {
+    Ok(model::Thin {
+        shorter_than: thin.shorter_than,
+        keep: string(thin.keep)?.parse().map_err(|_| Damage::Content)?,
+        per_parent: thin.per_parent,
+    })
 }
 
 fn transport(transport: Transport) -> Result<model::Transport, Damage> {

@@ -71,6 +71,7 @@ pub fn encode(model: &Model) -> Result<Vec<u8>, TooLarge> {
     }
     let staff = out.sequence(&model.staff, 1)?;
     out.slot(Slot::Staff, staff);
+    thin(model, &mut out)?;
     transports(model, &mut out)?;
     subsystems(model, &mut out)?;
     checks(&model.checks, &mut out)?;
@@ -86,6 +87,23 @@ fn set(fields: &[Field]) -> Fields {
 
 fn within(wanted: usize, room: usize, unit: &'static str) -> Result<(), TooLarge> {
     if wanted > room { Err(TooLarge { wanted, room, unit }) } else { Ok(()) }
+}
+
+fn thin(model: &Model, out: &mut Output) -> Result<(), TooLarge> {
+    let mut items = Vec::new();
+    for thin in &model.thin {
+        // Four digits of it, which leaves room in the smallest datagram.
+        let weight = alloc::format!("{:.4}", 1.0 / thin.keep);
+        let weight = weight.trim_end_matches('0').trim_end_matches('.');
+        let [keep, weight] = [&thin.keep.to_string(), weight].map(|number| out.text(number));
+        items.extend([thin.shorter_than, share(thin.keep), u32::from(thin.per_parent), keep?, weight?]);
+    }
+    out.items(Slot::Thin, &items, words::THIN)
+}
+
+/// A share below 1 as one of 2^32.
+fn share(share: f64) -> u32 {
+    (share * 4_294_967_296.0) as u32
 }
 
 fn transports(model: &Model, out: &mut Output) -> Result<(), TooLarge> {
@@ -143,7 +161,7 @@ fn lists(lists: &[List], out: &mut Output) -> Result<(), TooLarge> {
             flag(list.all, flag::ALL) | flag(list.per_process, flag::PER_PROCESS) | flag(list.empty, flag::EMPTY);
         let whole = list.rate >= 1.0;
         let rate = if whole { String::new() } else { list.rate.to_string() };
-        let threshold = if whole { u32::MAX } else { (list.rate * 4_294_967_296.0) as u32 };
+        let threshold = if whole { u32::MAX } else { share(list.rate) };
         items.extend([
             out.text(&list.name)?,
             out.sequence(&numbers(&list.checks), 1)?,

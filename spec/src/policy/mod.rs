@@ -23,7 +23,7 @@ mod read;
 pub use decode::decode;
 #[cfg(feature = "site")]
 pub use encode::{TooLarge, encode};
-pub use read::{Check, List, Modules, Policy, Server, Subsystem, Texts, Transport};
+pub use read::{Check, List, Modules, Policy, Server, Subsystem, Texts, Thin, Transport};
 
 /// Bytes that the library reserves for a policy.
 pub const CAPACITY: usize = 131_072;
@@ -58,6 +58,7 @@ enum Slot {
     /// A set of signals, see `crate::signal`.
     Signals,
     Recorder,
+    Thin,
     Transports,
     ComputeEnv,
     ComputeHosts,
@@ -84,6 +85,7 @@ enum Slot {
 mod words {
     pub const TRANSPORT: usize = 4;
     pub const SERVER: usize = 7;
+    pub const THIN: usize = 5;
     pub const SUBSYSTEM: usize = 3;
     pub const CHECK: usize = 8;
     pub const LIST: usize = 6;

@@ -28,6 +28,8 @@ pub struct Model {
     pub signals: Vec<u8>,
     /// Folder in which a process leaves what is to be reported if it is killed; empty: nowhere.
     pub recorder: String,
+    /// Which short processes are reported in part; the first that holds decides.
+    pub thin: Vec<Thin>,
     /// Where records may go, in the order of the site file.
     pub transports: Vec<Transport>,
     /// What makes a process a compute process.
@@ -44,6 +46,17 @@ pub struct Model {
     pub checks: Vec<Check>,
     /// Which of it is reported where.
     pub lists: Vec<List>,
+}
+
+/// Of processes shorter than this, a share is reported.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thin {
+    /// In milliseconds.
+    pub shorter_than: u32,
+    /// The share, above 0 and below 1.
+    pub keep: f64,
+    /// Whether the workers of one parent are kept or left out together.
+    pub per_parent: bool,
 }
 
 /// When a transport is meant.

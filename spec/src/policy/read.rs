@@ -63,6 +63,21 @@ pub struct List<'p> {
     transports: Sequence<'p>,
 }
 
+/// Of processes shorter than this, a share is reported.
+#[derive(Clone, Copy)]
+pub struct Thin<'p> {
+    /// In milliseconds.
+    pub shorter_than: u32,
+    /// The share, of 2^32.
+    pub threshold: u32,
+    /// Whether the workers of one parent are kept or left out together.
+    pub per_parent: bool,
+    /// The share as a JSON number.
+    pub keep: &'p [u8],
+    /// 1 over it, as a JSON number.
+    pub weight: &'p [u8],
+}
+
 /// A way out.
 #[derive(Clone, Copy)]
 pub struct Transport<'p> {
@@ -211,6 +226,18 @@ impl<'p> Policy<'p> {
     /// Folder in which a process leaves what is to be reported if it is killed; empty: nowhere.
     pub fn recorder(self) -> &'p [u8] {
         text(self.bytes, self.slot(Slot::Recorder))
+    }
+
+    /// Which short processes are reported in part.
+    pub fn thin(self) -> impl Iterator<Item = Thin<'p>> {
+        let items = self.items(Slot::Thin, words::THIN);
+        (0..items.count).map(move |item| Thin {
+            shorter_than: items.word(item, 0),
+            threshold: items.word(item, 1),
+            per_parent: items.word(item, 2) != 0,
+            keep: items.text(item, 3),
+            weight: items.text(item, 4),
+        })
     }
 
     /// Variables whose presence makes a compute process.

@@ -52,6 +52,8 @@ pub struct Record<'a> {
     pub exit: &'a [u8],
     /// The rate as a JSON number; empty when the list is no sample.
     pub rate: &'a [u8],
+    /// 1 over the share of such processes that report, as a JSON number; empty when all do.
+    pub weight: &'a [u8],
     pub canary: &'a [u8],
     pub parent: Option<u128>,
     /// What of it stays here.

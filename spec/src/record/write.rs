@@ -43,6 +43,10 @@ impl Record<'_> {
             object.key(Field::Rate);
             object.out.raw(self.rate);
         }
+        if !self.weight.is_empty() {
+            object.key(Field::Weight);
+            object.out.raw(self.weight);
+        }
         if !self.canary.is_empty() && !object.hides(Field::Canary) {
             object.text(Field::Canary, self.canary, caps.short);
         }

@@ -5,10 +5,12 @@ use super::format::{self, Draft, Group, Text};
 use super::packages::{Placed, Shelf};
 use super::problem::{Fault, Kind};
 use super::source::{Source, nearest};
-use super::value::{Unique, facility, fields, folder, msgid, name, signals, text, texts, variable, variables};
+use super::value::{
+    Unique, facility, fields, folder, milliseconds, msgid, name, signals, text, texts, variable, variables,
+};
 use super::{Surroundings, defaults, packages, server};
 use crate::policy::MIN_DATAGRAM;
-use crate::policy::model::{Check, Compute, Job, List, Model, On, Server, Subsystem, Transport};
+use crate::policy::model::{Check, Compute, Job, List, Model, On, Server, Subsystem, Thin, Transport};
 use crate::record::Field;
 use alloc::collections::BTreeMap;
 use alloc::format;
@@ -25,6 +27,7 @@ pub fn model(source: &Rc<Source>, draft: Draft, around: &dyn Surroundings, shelf
     model.transports = transports(source, draft.transports);
     model.signals = signals(source, draft.endings.signals);
     model.recorder = draft.endings.recorder.and_then(|text| folder(source, &text)).unwrap_or_default();
+    model.thin = draft.thin.into_iter().filter_map(|draft| thin(source, &draft)).collect();
     model.compute = Compute {
         env: variables(source, draft.compute.env, defaults::COMPUTE),
         hosts: texts(source, draft.compute.hosts),
@@ -54,6 +57,7 @@ fn site(source: &Source, site: Option<format::Site>) -> Model {
         dist_info: false,
         signals: Vec::new(),
         recorder: String::new(),
+        thin: Vec::new(),
         transports: Vec::new(),
         compute: Compute::default(),
         subsystems: Vec::new(),
@@ -141,6 +145,30 @@ fn transports(source: &Source, drafts: Vec<format::Transport>) -> Vec<Transport>
         })
     };
     drafts.into_iter().filter_map(transport).collect()
+}
+
+fn thin(source: &Source, draft: &format::Thin) -> Option<Thin> {
+    let keep = *draft.keep.get_ref();
+    let share = match keep > 0.0 && keep < 1.0 {
+        true => Ok(keep),
+        false => Err(Fault::new(
+            format!("{keep} is not a part"),
+            "write a number above 0 and below 1, e.g. 0.1 for one process in ten",
+        )),
+    };
+    let per_parent = match draft.per.as_ref().map(|text| (text, text.get_ref().as_str())) {
+        None | Some((_, "process")) => Some(false),
+        Some((_, "parent")) => Some(true),
+        Some((text, word)) => source.accept(
+            text.span(),
+            Err(Fault::new(format!("processes are not kept per `{word}`"), "write \"process\" or \"parent\"")),
+        ),
+    };
+    Some(Thin {
+        shorter_than: source.accept(draft.shorter_than.span(), milliseconds(draft.shorter_than.get_ref()))?,
+        keep: source.accept(draft.keep.span(), share)?,
+        per_parent: per_parent?,
+    })
 }
 
 fn on(text: &str) -> Result<On, Fault> {

@@ -19,6 +19,7 @@ pub struct Draft {
     pub site: Option<Site>,
     pub transports: Vec<Transport>,
     pub endings: Endings,
+    pub thin: Vec<Thin>,
     pub compute: Compute,
     pub subsystems: Vec<Subsystem>,
     pub staff: Staff,
@@ -60,6 +61,15 @@ pub struct Transport {
 pub struct Endings {
     pub signals: Option<Texts>,
     pub recorder: Option<Text>,
+}
+
+/// `[[thin]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Thin {
+    pub shorter_than: Text,
+    pub keep: Spanned<f64>,
+    pub per: Option<Text>,
 }
 
 /// `[compute]`

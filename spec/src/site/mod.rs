@@ -86,6 +86,7 @@ fn read_site(source: &Source) -> Draft {
                 draft.transports = tables(source, "transport", value);
             }
             "endings" => draft.endings = source.read(value).unwrap_or_default(),
+            "thin" => draft.thin = tables(source, "thin", value),
             "compute" => draft.compute = source.read(value).unwrap_or_default(),
             "subsystem" => draft.subsystems = tables(source, "subsystem", value),
             "staff" => draft.staff = source.read(value).unwrap_or_default(),
@@ -114,7 +115,8 @@ fn read_site(source: &Source) -> Draft {
     draft
 }
 
-const TABLES: &[&str] = &["site", "transport", "endings", "compute", "subsystem", "staff", "ranks", "job", "list"];
+const TABLES: &[&str] =
+    &["site", "transport", "endings", "thin", "compute", "subsystem", "staff", "ranks", "job", "list"];
 
 fn tables<T: for<'d> serde::Deserialize<'d>>(source: &Source, name: &str, value: Spanned<DeValue<'_>>) -> Vec<T> {
     source.array(name, value).into_iter().filter_map(|table| source.read(table)).collect()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::policy::decode;
-use crate::policy::model::{Check, Compute, Job, List, Model, On, Server, Subsystem, Transport};
+use crate::policy::model::{Check, Compute, Job, List, Model, On, Server, Subsystem, Thin, Transport};
 use crate::record::Field;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -93,6 +93,13 @@ max_datagram = 2000
 [endings]
 signals = ["SIGUSR1", "TERM", "USR1"]
 recorder = "/dev/shm/"
+[[thin]]
+shorter_than = "10s"
+keep = 0.1
+[[thin]]
+shorter_than = "1h"
+keep = 0.5
+per = "parent"
 [compute]
 env = ["SLURMD_NODENAME"]
 hosts = ["nid*"]
@@ -137,6 +144,8 @@ fn every_key_reaches_the_model() {
     assert_eq!(model.staff, [500, 4242]);
     assert_eq!(model.signals, [10, 15]);
     assert_eq!(model.recorder, "/dev/shm");
+    assert_eq!(model.thin[0], Thin { shorter_than: 10_000, keep: 0.1, per_parent: false });
+    assert_eq!(model.thin[1], Thin { shorter_than: 3_600_000, keep: 0.5, per_parent: true });
     assert_eq!(model.transports.iter().map(|transport| transport.max_datagram).collect::<Vec<_>>(), [1452, 8192, 2000]);
     assert_eq!(model.lists[0].transports, [2, 0]);
     assert_eq!(model.lists[1].checks, [0, 1, 2, 3, 4], "the same package in two lists is one check");
@@ -210,6 +219,15 @@ fn each_mistake_says_what_to_write_instead() {
         ("per = \"jobs\"", "1:7 bad-value a rate is not taken per `jobs` | write \"job\" or \"process\""),
         ("[endings]\nsignals = [\"KILL\"]", "2:12 bad-value a process cannot report at `KILL` | choose from HUP, USR1"),
         ("[endings]\nrecorder = \"shm\"", "2:12 bad-value this is no absolute path | write the folder from the root"),
+        ("[[thin]]\nshorter_than = \"10\"\nkeep = 0.1", "2:16 bad-value `10` is no time | write a number and its unit"),
+        (
+            "[[thin]]\nshorter_than = \"10s\"\nkeep = 1.0",
+            "3:8 bad-value 1 is not a part | write a number above 0 and below 1",
+        ),
+        (
+            "[[thin]]\nshorter_than = \"10s\"\nkeep = 0.1\nper = \"job\"",
+            "4:7 bad-value processes are not kept per `job` | write",
+        ),
         ("all = \"yes\"", "1:7 wrong-type this is the text \"yes\", and true or false is expected"),
         ("transport = \"t\"", "1:13 wrong-type this is the text \"t\", and a list is expected | write a list"),
         ("[[list]]\nname = \"l\"", "2:8 duplicate there are two lists of the name `l` | the first is in line 7"),
@@ -318,8 +336,14 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn thin()(shorter_than in 1..u32::MAX, keep in 1e-6..0.999_f64, per_parent: bool) -> Thin {
+        Thin { shorter_than, keep, per_parent }
+    }
+}
+
+prop_compose! {
     fn any_model()(words in proptest::collection::vec(text(), 8), names in proptest::collection::vec("[A-Z_]{1,9}", 8),
-                   facility in 0..24_u8, dist_info: bool, signals in proptest::sample::subsequence(vec![1_u8, 10, 12, 14, 15, 24], 0..=6), staff in proptest::collection::vec(any::<u32>(), 0..4), hosts in texts(),
+                   facility in 0..24_u8, dist_info: bool, thin in proptest::collection::vec(thin(), 0..3), signals in proptest::sample::subsequence(vec![1_u8, 10, 12, 14, 15, 24], 0..=6), staff in proptest::collection::vec(any::<u32>(), 0..4), hosts in texts(),
                    checks in proptest::collection::vec(package(), 8), lists in proptest::collection::vec(list(), 1..4),
                    max_datagram in 1452..60_000_u16, port in 1..u16::MAX, address: [u16; 8]) -> Model {
         let name = |number: usize| vec![names[number].clone()];
@@ -327,7 +351,7 @@ prop_compose! {
         let transport = |name: &str, on| Transport { name: name.to_string(), on, max_datagram, servers: servers.clone() };
         Model {
             system: words[1].clone(), msgid: "m".to_string(), facility, opt_out: name(0), omit: vec![Field::Uid, Field::Main],
-            pseudonymise: vec![Field::Username], pseudonym_key: words[2].clone(), dist_info, signals, recorder: format!("/{}", names[1]),
+            pseudonymise: vec![Field::Username], pseudonym_key: words[2].clone(), dist_info, signals, recorder: format!("/{}", names[1]), thin,
             transports: vec![transport("one", On::Compute), transport("two", On::Any)],
             compute: Compute { env: name(1), hosts: hosts.clone() },
             subsystems: vec![Subsystem { name: words[3].clone(), hosts, env: vec![(names[2].clone(), words[4].clone())] }],

@@ -87,6 +87,23 @@ pub fn folder(source: &Source, text: &Text) -> Option<String> {
     source.accept(text.span(), Err(fault))
 }
 
+/// A time such as `500ms`, `10s`, `5m` or `1h`, in milliseconds.
+pub fn milliseconds(text: &str) -> Result<u32, Fault> {
+    let digits = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor = match unit {
+        "ms" => Some(1),
+        "s" => Some(1000),
+        "m" => Some(60_000),
+        "h" => Some(3_600_000),
+        _ => None,
+    };
+    let time = number.parse().ok().zip(factor).and_then(|(number, factor): (u32, u32)| number.checked_mul(factor));
+    time.filter(|time| *time > 0).ok_or_else(|| {
+        Fault::new(format!("`{text}` is no time"), "write a number and its unit: \"500ms\", \"10s\", \"5m\", \"1h\"")
+    })
+}
+
 /// Names of environment variables, or the built-in ones.
 pub fn variables(source: &Source, names: Option<Texts>, default: &[&str]) -> Vec<String> {
     let Some(names) = names else { return super::defaults::owned(default) };

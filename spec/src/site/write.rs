@@ -30,6 +30,12 @@ pub fn write(model: &Model) -> String {
     if !model.recorder.is_empty() {
         out.text("recorder", &model.recorder);
     }
+    for thin in &model.thin {
+        out.table("[[thin]]");
+        out.text("shorter_than", &format!("{}ms", thin.shorter_than));
+        out.plain("keep", format_args!("{:?}", thin.keep));
+        out.text("per", if thin.per_parent { "parent" } else { "process" });
+    }
     out.table("[compute]");
     out.texts("env", &model.compute.env);
     out.texts("hosts", &model.compute.hosts);
