@@ -1,14 +1,14 @@
 //! A real rsyslogd parses every field of a record to the value that was sent, over UDP and over a socket like
-//! /dev/log; and a real Slurm job is reported as Slurm knows it.
+//! /dev/log.
 
 use crate::support::hosts;
 use crate::support::library::Library;
-use crate::support::trial::{PACKAGES, SITE, bare, python, run};
+use crate::support::trial::{SITE, bare, python, run};
 use serde_json::Value;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -158,58 +158,4 @@ fn rsyslogd_takes_the_parts_of_a_long_record_and_hostile_bytes() {
         );
     }
     assert_eq!(names.len(), 120);
-}
-
-/// A Slurm of one node, as `tests/hosts/slurm-up` starts it.
-struct Slurm {
-    folder: TempDir,
-}
-
-impl Slurm {
-    fn start() -> Option<Self> {
-        if !hosts::is_here("/usr/sbin/slurmctld", "slurm") || !hosts::is_root("a Slurm of its own") {
-            return None;
-        }
-        let slurm = Slurm { folder: tempfile::tempdir().unwrap() };
-        let output = slurm.script(&[]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Some(slurm)
-    }
-
-    fn script(&self, more: &[&str]) -> Command {
-        let mut command = bare(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts/slurm-up"));
-        command.arg(self.folder.path()).args(more);
-        command
-    }
-
-    fn client(&self, name: &str) -> Command {
-        let mut command = bare(name);
-        command.env("SLURM_CONF", self.folder.path().join("slurm.conf"));
-        command
-    }
-}
-
-impl Drop for Slurm {
-    fn drop(&mut self) {
-        let _ = self.script(&["stop"]).output();
-    }
-}
-
-#[test]
-fn a_slurm_job_is_reported_once_as_slurm_knows_it() {
-    let Some(slurm) = Slurm::start() else { return };
-    let outcome = crate::support::trial::under(SITE, PACKAGES, |library| {
-        let mut command = slurm.client("srun");
-        let code = "import os, sqlite3; print(os.environ['SLURM_JOB_ID'])";
-        command.args(["--ntasks=2", "--overcommit", "--qos=normal", "--account=m1", "env"]);
-        command.arg(format!("LD_PRELOAD={library}")).args([python(), "-c", code]);
-        command
-    });
-    let printed = String::from_utf8_lossy(&outcome.output.stdout).into_owned();
-    let record = outcome.record(); // of two ranks, one
-    assert_eq!(record["job_id"], printed.lines().next().unwrap());
-    assert_eq!(record["is_compute"], true);
-    assert_eq!(record["num_nodes"], 1);
-    assert_eq!(record["repo"], "m1");
-    assert_eq!(record["packages"], serde_json::json!(["sqlite3"]));
 }

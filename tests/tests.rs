@@ -26,8 +26,10 @@ mod forks;
 mod recorder;
 // No program runs differently for it.
 mod harm;
-// Real receivers and a real batch system take and give what they should.
+// Real receivers take what is sent.
 mod receivers;
+// Real jobs are reported however they end.
+mod jobs;
 // Real packages are reported as they are.
 mod wheels;
 // What once broke.

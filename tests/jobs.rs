@@ -1,0 +1,152 @@
+//! Real jobs: of Slurm and of MPI, as they run, are cancelled and run into their limits.
+
+use crate::support::hosts;
+use crate::support::library::Library;
+use crate::support::receiver::Receiver;
+use crate::support::trial::{PACKAGES, SITE, bare, python, under};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A Slurm of one node, as `tests/hosts/slurm-up` starts it.
+struct Slurm {
+    folder: TempDir,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// There is one set of ports, and one munged.
+static ALONE: Mutex<()> = Mutex::new(());
+
+impl Slurm {
+    fn start() -> Option<Self> {
+        if !hosts::is_here("/usr/sbin/slurmctld", "slurm") || !hosts::is_root("a Slurm of its own") {
+            return None;
+        }
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let slurm = Slurm { folder: tempfile::tempdir().unwrap(), _alone: alone };
+        let output = slurm.script(&[]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(slurm)
+    }
+
+    fn script(&self, more: &[&str]) -> Command {
+        let mut command = bare(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts/slurm-up"));
+        command.arg(self.folder.path()).args(more);
+        command
+    }
+
+    fn client(&self, name: &str) -> Command {
+        let mut command = bare(name);
+        command.env("SLURM_CONF", self.folder.path().join("slurm.conf"));
+        command
+    }
+}
+
+impl Drop for Slurm {
+    fn drop(&mut self) {
+        let _ = self.script(&["stop"]).output();
+    }
+}
+
+#[test]
+fn a_slurm_job_is_reported_once_as_slurm_knows_it() {
+    let Some(slurm) = Slurm::start() else { return };
+    let outcome = under(SITE, PACKAGES, |library| {
+        let mut command = slurm.client("srun");
+        let code = "import os, sqlite3; print(os.environ['SLURM_JOB_ID'])";
+        command.args(["--ntasks=2", "--overcommit", "--qos=normal", "--account=m1", "env"]);
+        command.arg(format!("LD_PRELOAD={library}")).args([python(), "-c", code]);
+        command
+    });
+    let printed = String::from_utf8_lossy(&outcome.output.stdout).into_owned();
+    let record = outcome.record(); // of two ranks, one
+    assert_eq!(record["job_id"], printed.lines().next().unwrap());
+    assert_eq!(record["is_compute"], true);
+    assert_eq!(record["num_nodes"], 1);
+    assert_eq!(record["repo"], "m1");
+    assert_eq!(record["packages"], serde_json::json!(["sqlite3"]));
+}
+
+/// A batch script of `line`, under the library.
+fn batch(folder: &Path, name: &str, library: &str, line: &str) -> PathBuf {
+    let path = folder.join(name);
+    let marker = folder.join(format!("{name}.started"));
+    let text = format!("#!/bin/sh\nexport LD_PRELOAD={library}\necho $SLURM_JOB_ID >> {}\n{line}\n", marker.display());
+    fs::write(&path, text).unwrap();
+    path
+}
+
+fn wait_until(what: &str, seconds: u64, mut done: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !done() {
+        assert!(start.elapsed() < Duration::from_secs(seconds), "{what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn slurm_jobs_that_are_cancelled_requeued_or_run_into_their_limit_are_reported() {
+    let Some(slurm) = Slurm::start() else { return };
+    let receiver = Receiver::open();
+    let site = SITE.replace("{receiver}", &receiver.address().to_string());
+    let library = Library::compile(&site, PACKAGES);
+    let library = library.path();
+    let library = library.to_str().unwrap();
+    let folder = slurm.folder.path();
+    let started = |name: &str, count: usize| {
+        let text = fs::read_to_string(folder.join(format!("{name}.started"))).unwrap_or_default();
+        text.lines().count() >= count
+    };
+    let submit = |name: &str, options: &[&str], line: &str| {
+        let script = batch(folder, name, library, line);
+        let mut command = slurm.client("sbatch");
+        command.args(["--parsable", "--output=/dev/null", "--oversubscribe", "--mem=10", "--ntasks=1"]);
+        let output = command.args(options).arg(script).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_string()
+    };
+    let long = format!("exec {} -c 'import sqlite3, time; time.sleep(600)'", python());
+    // A limit of a minute is the least there is; meanwhile the others run.
+    let limited = submit("limited", &["--time=1"], &long);
+    wait_until("the limited job starts", 60, || started("limited", 1));
+
+    let cancelled = submit("cancelled", &["--time=10"], &long);
+    wait_until("the job to be cancelled starts", 60, || started("cancelled", 1));
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(slurm.client("scancel").arg("--full").arg(&cancelled).status().unwrap().success());
+
+    let array = submit("array", &["--array=0-2", "--time=10"], &format!("exec {} -c 'import json'", python()));
+    let line = format!("[ \"$SLURM_RESTART_COUNT\" = 1 ] && exec {} -c 'import json'\n{long}", python());
+    let requeued = submit("requeued", &["--requeue", "--time=10"], &line);
+    wait_until("the job to be requeued starts", 60, || started("requeued", 1));
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(slurm.client("scontrol").args(["requeue", &requeued]).status().unwrap().success());
+    wait_until("the array runs", 60, || started("array", 3));
+    let finished = || {
+        let output = slurm.client("squeue").args(["--noheader", "--states=all", "--format=%i %T %r"]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let is_over =
+            |line: &str| !["PENDING", "RUNNING", "COMPLETING", "REQUEUED"].iter().any(|state| line.contains(state));
+        (text.lines().all(is_over), text)
+    };
+    // A requeued job waits for some two minutes before it begins again.
+    wait_until("all jobs end", 280, || finished().0);
+    println!("{}", finished().1);
+
+    let records = receiver.close();
+    let of = |job: &str| -> Vec<&Value> { records.iter().filter(|record| record["job_id"] == *job).collect() };
+    let ends = |job: &str| -> Vec<&str> { of(job).iter().map(|record| record["exit"].as_str().unwrap()).collect() };
+    assert_eq!(ends(&limited), ["signal:TERM"], "{records:?}");
+    assert_eq!(ends(&cancelled), ["signal:TERM"], "{records:?}");
+    assert_eq!(of(&limited)[0]["packages"], serde_json::json!(["sqlite3"]));
+    assert_eq!(ends(&requeued), ["signal:TERM", "normal"], "{records:?}");
+    let number: u64 = array.parse().unwrap();
+    let of_array =
+        records.iter().filter(|record| record["packages"] == serde_json::json!(["json", "json.decoder"])).count();
+    assert_eq!(of_array, 3 + 1, "job {number}: {records:?}");
+    assert!(records.iter().all(|record| record["is_compute"] == true && record["num_nodes"] == 1));
+}
