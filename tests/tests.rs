@@ -32,5 +32,7 @@ mod receivers;
 mod jobs;
 // Real packages are reported as they are.
 mod wheels;
+// Many at once are all reported, and none twice.
+mod stress;
 // What once broke.
 mod lessons;
