@@ -3,12 +3,12 @@
 use crate::support::hosts::{self, Folder, Host, Kind, Program};
 use crate::support::library::{Library, site};
 use crate::support::receiver::Receiver;
-use crate::support::trial::{SITE, run};
+use crate::support::trial::{SITE, bare, python, run};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{ExitStatus, Output};
+use std::process::{Command, ExitStatus, Output};
 use std::time::{Duration, Instant};
 
 const ALL_SIGNALS: &str = "[endings]\nsignals = [\"TERM\", \"XCPU\", \"USR1\", \"USR2\", \"HUP\", \"ALRM\"]\n";
@@ -165,6 +165,7 @@ fn a_fault_in_the_handler_is_death_by_the_signal_all_the_same() {
                 for line in list(open('/proc/self/maps')):\n\
                 \x20   if 'libcustoms.so' in line and ' rw-' in line:\n\
                 \x20       first, last = (int(end, 16) for end in line.split()[0].split('-'))\n\
+                \x20       last -= 32768  # its own stack stays\n\
                 \x20       assert libc.mprotect(ctypes.c_void_p(first), ctypes.c_size_t(last - first), 0) == 0\n\
                 libc.kill(os.getpid(), 15); time.sleep(10)";
     let start = Instant::now();
@@ -172,4 +173,49 @@ fn a_fault_in_the_handler_is_death_by_the_signal_all_the_same() {
     assert_eq!(outcome.output.status.signal(), Some(15), "{:?}", outcome.output);
     assert!(start.elapsed() < Duration::from_secs(9));
     assert_eq!(outcome.records.len(), 0);
+}
+
+#[test]
+fn a_stack_that_is_nearly_full_is_no_reason_to_die_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/deep.c");
+    let deep = folder.path().join("deep.so");
+    assert!(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&deep).arg(source).status().unwrap().success());
+    let (mut reported, mut expected) = (0, 0);
+    for left in [4096, 6144, 8192, 12_288, 16_384, 65_536] {
+        for (end, exit) in [(15, "signal:TERM"), (24, "signal:XCPU"), (0, "os_exit"), (6, "abort")] {
+            let code = format!("import json, ctypes; ctypes.CDLL({:?}).run({left}, {end})", deep.to_str().unwrap());
+            let plain = bare(python()).args(["-c", &code]).output().unwrap();
+            let outcome = run(SITE, &[], &["-c", &code]);
+            assert_eq!(outcome.output.status, plain.status, "{left} bytes left, {end}");
+            assert!(outcome.records.iter().all(|record| record["exit"] == exit), "{:?}", outcome.records);
+            (reported, expected) = (reported + outcome.records.len(), expected + 1);
+        }
+    }
+    assert_eq!(reported, expected);
+}
+
+#[test]
+fn process_1_of_a_pid_namespace_goes_on_ignoring_what_it_has_no_handler_for() {
+    if !hosts::is_root("a pid namespace") {
+        return;
+    }
+    let code = "import os, signal, time\nif os.fork() == 0:\n    try: signal.sigtimedwait([signal.SIGUSR1], 3)\n    \
+                finally: os._exit(9)\n";
+    // The child of unshare(2) is process 1; a default SIGTERM does not reach it, and its wait is not interrupted.
+    let unshare = format!("import ctypes; assert ctypes.CDLL(None).unshare(0x20000000) == 0\n{code}");
+    let wait = "time.sleep(0.5); pid = int(open('/proc/self/task/%d/children' % os.getpid()).read().split()[0])\n\
+                os.kill(pid, signal.SIGTERM); time.sleep(0.3); print(os.waitpid(pid, os.WNOHANG))\nos.kill(pid, 9); print(os.waitpid(pid, 0)[1])";
+    let code = unshare.replace("signal.sigtimedwait([signal.SIGUSR1], 3)", "signal.pause()") + wait;
+    let plain = bare(python()).args(["-c", &code]).output().unwrap();
+    let outcome = run(SITE, &[], &["-c", &code]);
+    assert_eq!(String::from_utf8_lossy(&plain.stdout), "(0, 0)\n9\n", "{plain:?}");
+    assert_eq!(outcome.output.stdout, plain.stdout, "{:?}", outcome.output);
+}
+
+#[test]
+fn a_call_that_does_not_end_the_process_is_no_end() {
+    let code = "import os, json\nfor wrong in ('x', None, 1.5):\n    try: os._exit(wrong)\n    except TypeError: pass";
+    let outcome = run(SITE, &[], &["-c", code]);
+    assert_eq!(outcome.record()["exit"], "normal");
 }

@@ -2,6 +2,7 @@
 //! parent speaks for it, unless it has something to add: it has imported a listed package that its parent had not, or
 //! it lives on when the parent has ended.
 
+use crate::endings::signals;
 use crate::memory::{self, Guard, Notes, State};
 use crate::process::{self, Process, Stat};
 use crate::python::Python;
@@ -30,6 +31,10 @@ pub fn adopt() -> Option<()> {
         return None;
     }
     let adopted = become_child(&mut state);
+    // As process 1 of a pid namespace it must not have a handler where it had none.
+    if sys::pid() == 1 {
+        signals::disarm();
+    }
     memory::set_owner_of_adopted(adopted.map_or(0, |()| sys::pid()));
     adopted
 }

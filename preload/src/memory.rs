@@ -33,6 +33,8 @@ pub const VERSIONS: usize = 16_384;
 const MESSAGE: usize = 65_536;
 /// See [`VERSIONS`].
 pub const OTHERS: usize = 49_152;
+/// Bytes of a stack of our own: what a report takes, twice.
+const STACK: usize = 32_768;
 /// The largest page of the machines we run on.
 const PAGE: usize = if cfg!(target_arch = "x86_64") { 4096 } else { 65_536 };
 
@@ -47,16 +49,21 @@ core::arch::global_asm!(
     ".hidden customs_state",
     ".globl customs_state",
     "customs_state: .zero {region}",
+    ".hidden customs_stack",
+    ".globl customs_stack",
+    "customs_stack: .zero {stack}",
     ".text",
     capacity = const policy::CAPACITY,
     page = const PAGE,
     region = const REGION.next_multiple_of(PAGE),
+    stack = const STACK.next_multiple_of(PAGE),
 );
 
 #[allow(improper_ctypes, reason = "made and read by this crate only; the assembler just keeps the place")]
 unsafe extern "C" {
     static customs_policy: [u8; policy::CAPACITY];
     static customs_state: Shared;
+    static customs_stack: [u8; STACK];
 }
 
 /// The policy that `customs compile` stamped into the library, if there is a whole one.
@@ -79,6 +86,8 @@ const TAKEN: u32 = 2;
 #[repr(C)]
 struct Shared {
     access: AtomicU32,
+    /// Whether somebody works on our own stack.
+    is_stack_taken: AtomicU32,
     /// The process that was armed. A child has another number.
     owner: AtomicU32,
     /// The initialisations that the early door wrapped. Beside the state, because the wrappers must always find them.
@@ -215,7 +224,9 @@ pub fn unlock() -> Option<()> {
     let access = unsafe { &customs_state.access };
     if access.load(Ordering::Acquire) == LOCKED {
         // SAFETY: as above; from here on the region is ours to write.
-        unsafe { sys::make_writable(start, REGION.next_multiple_of(PAGE)) }?;
+        unsafe {
+            sys::make_writable(start, REGION.next_multiple_of(PAGE).saturating_add(STACK.next_multiple_of(PAGE)))
+        }?;
         if access.compare_exchange(LOCKED, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
             // SAFETY: mapped as long as the library is.
             let state = unsafe { &customs_state.state }.get();
@@ -351,6 +362,47 @@ pub fn methods() -> *mut Methods {
 pub fn set_original(init: Init) {
     // SAFETY: writable since `unlock`, which everyone who holds the state has called.
     unsafe { &customs_state.original }.store(init as usize, Ordering::Release);
+}
+
+/// Calls `work(argument)` on a stack of our own, if nobody else is there: who ends a process, or is interrupted by a
+/// signal, may have next to nothing left of its own. Only in the process that was armed.
+pub fn on_own_stack(work: extern "C" fn(usize), argument: usize) {
+    // SAFETY: mapped as long as the library is, and writable, since the process was armed.
+    let is_taken = unsafe { &customs_state.is_stack_taken };
+    if is_taken.swap(1, Ordering::Acquire) != 0 {
+        return;
+    }
+    let top = (&raw const customs_stack as usize).wrapping_add(STACK);
+    // SAFETY: the end of a stack that is writable, aligned, and nobody else's.
+    unsafe { call_on(top, work, argument) };
+    is_taken.store(0, Ordering::Release);
+}
+
+/// Calls `work(argument)` with the stack that ends at `top`.
+#[unsafe(naked)]
+unsafe extern "C" fn call_on(top: usize, work: extern "C" fn(usize), argument: usize) {
+    #[cfg(target_arch = "x86_64")]
+    core::arch::naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "mov rsp, rdi",
+        "mov rdi, rdx",
+        "call rsi",
+        "mov rsp, rbp",
+        "pop rbp",
+        "ret"
+    );
+    #[cfg(target_arch = "aarch64")]
+    core::arch::naked_asm!(
+        "stp x29, x30, [sp, #-16]!",
+        "mov x29, sp",
+        "mov sp, x0",
+        "mov x0, x2",
+        "blr x1",
+        "mov sp, x29",
+        "ldp x29, x30, [sp], #16",
+        "ret"
+    );
 }
 
 /// What the early door wrapped.

@@ -36,6 +36,24 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// As a number: 256 and more for what is no signal.
+    pub fn number(self) -> usize {
+        match self {
+            Exit::Signal(number) => usize::from(number),
+            Exit::Abort => 256,
+            _ => 257,
+        }
+    }
+
+    /// Of such a number.
+    pub fn of(number: usize) -> Self {
+        match u8::try_from(number) {
+            Ok(signal) => Exit::Signal(signal),
+            Err(_) if number == 256 => Exit::Abort,
+            Err(_) => Exit::Underscore,
+        }
+    }
+
     /// The word in the record, made in `space`.
     fn word(self, space: &mut [u8; 16]) -> &[u8] {
         match self {

@@ -44,7 +44,14 @@ fn with_state_in_python(work: impl FnOnce(&mut State, Policy) -> Option<()>) {
 /// Reports what is known already, without a look at the interpreter: at any time, in any thread, also in a signal
 /// handler.
 fn report_what_is_known(exit: Exit) {
-    with_state(|state, policy| report::send_what_is_known(state, policy, exit));
+    // Looked at first: the child of a vfork(2) has no stack of its own here either.
+    if memory::is_own() {
+        memory::on_own_stack(report_on_own_stack, exit.number());
+    }
+}
+
+extern "C" fn report_on_own_stack(exit: usize) {
+    with_state(|state, policy| report::send_what_is_known(state, policy, Exit::of(exit)));
 }
 
 /// Not one that has locked itself in since it was armed: a filter of its own may kill it for a system call that it

@@ -56,7 +56,10 @@ fn leave(exit: Exit) {
 }
 
 unsafe extern "C" fn exit(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
-    leave(Exit::Underscore);
+    // With anything else it does not end; by a keyword, it ends as C code's `_exit`.
+    if with_arguments(EXIT, b, c, |arguments| arguments.first_is_int()) {
+        leave(Exit::Underscore);
+    }
     memory::call_original(EXIT, a, b, c, d)
 }
 
@@ -102,25 +105,28 @@ fn before_fork() {
 
 /// Reports if the program can be executed: `os.execvp` tries it in every folder of `PATH`.
 fn before_exec(number: usize, arguments: Raw, count: *mut c_void) {
-    let mut can = false;
-    with_state_in_python(|state, _| {
-        let api = state.notes.python?;
-        let flags = memory::flags(number);
-        // SAFETY: called by Python code, so the GIL is held.
-        can = unsafe {
-            Python::with(&api, |python| {
-                let arguments = Arguments::new(python, flags, arguments, count as usize);
-                let mut space = [0; 4096];
-                match arguments.first_path(&mut space) {
-                    // A descriptor, or an object that would have to be asked for its path.
-                    None => true,
-                    Some(path) => CStr::from_bytes_until_nul(path).is_ok_and(sys::can_execute),
-                }
-            })
-        };
-        Some(())
+    let can = with_arguments(number, arguments, count, |arguments| {
+        match arguments.first_path(&mut [0; 4096]) {
+            // A descriptor, or an object that would have to be asked for its path.
+            None => true,
+            Some(path) => CStr::from_bytes_until_nul(path).is_ok_and(sys::can_execute),
+        }
     });
     if can {
         leave(Exit::Exec);
     }
+}
+
+/// What `look` says of the arguments that function `number` was called with; `false` where nothing is to be reported.
+fn with_arguments(number: usize, arguments: Raw, count: *mut c_void, look: impl FnOnce(&Arguments) -> bool) -> bool {
+    let mut answer = false;
+    with_state_in_python(|state, _| {
+        let api = state.notes.python?;
+        let flags = memory::flags(number);
+        // SAFETY: called by Python code, so the GIL is held.
+        answer =
+            unsafe { Python::with(&api, |python| look(&Arguments::new(python, flags, arguments, count as usize))) };
+        Some(())
+    });
+    answer
 }

@@ -29,8 +29,7 @@ pub const SIGNAL: usize = super::posix::FUNCTIONS;
 
 /// Installs the handlers, once, and puts our function before `signal.signal` of `module`, which is `_signal`.
 pub fn arm(api: &Api, notes: &mut Notes, module: Raw) {
-    // As process 1 of a pid namespace: the kernel discards a signal whose disposition is the default.
-    if notes.signals || sys::pid() == 1 || notes.pid != sys::pid() {
+    if notes.signals || notes.pid != sys::pid() {
         return;
     }
     notes.signals = true;
@@ -58,8 +57,12 @@ unsafe extern "C" fn signal(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> R
     answer
 }
 
-/// Installs the handler for those signals that the policy wants and whose disposition is the default.
+/// Installs the handler for those signals that the policy wants and whose disposition is the default. Not as process 1 of
+/// a pid namespace: the kernel discards a signal whose disposition is the default there.
 fn install() {
+    if sys::pid() == 1 {
+        return;
+    }
     let flags = (libc::SA_SIGINFO | libc::SA_RESETHAND) as u32 as usize;
     for number in memory::verified_policy().signals() {
         let number = c_int::from(number);

@@ -119,6 +119,8 @@ api! {
         /// Since 3.0.
         bytes_parts = c"PyBytes_AsStringAndSize":
             unsafe extern "C" fn(Raw, *mut *mut c_char, *mut isize) -> c_int;
+        /// 2.2 and later.
+        int_type = c"PyLong_Type": Raw;
         /// Since 3.0.
         bytes_type = c"PyBytes_Type": Raw;
         /// Since 3.0.

@@ -94,6 +94,11 @@ impl<'a> Arguments<'a> {
         Arguments { python, first }
     }
 
+    /// Whether the first one is a whole number.
+    pub fn first_is_int(&self) -> bool {
+        self.python.argument(self.first).is_some_and(|first| first.is_int())
+    }
+
     /// The first one, if it is the text or bytes of a path, with a NUL behind it; `None` if it is not.
     pub fn first_path<'s>(&self, space: &'s mut [u8]) -> Option<&'s [u8]> {
         let path = self.python.argument(self.first)?.path_or_bytes(space.split_last_mut()?.1);

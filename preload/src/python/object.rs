@@ -245,6 +245,11 @@ impl<'a> Object<'a> {
         copy(bytes.bytes().unwrap_or_default(), space)
     }
 
+    /// Whether it is an `int`.
+    pub fn is_int(self) -> bool {
+        self.api.int_type.is_some_and(|int| self.is_a(int))
+    }
+
     /// Copies it into `space`, if it is a path: a `str` or `bytes`.
     pub fn path_or_bytes(self, space: &mut [u8]) -> &[u8] {
         match self.api.bytes_type {
