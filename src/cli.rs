@@ -91,6 +91,9 @@ pub struct Compile {
     /// Where to write the library
     #[arg(short, long, value_name = "FILE", default_value = "libcustoms.so")]
     pub output: PathBuf,
+    /// Put the policy into this library and not into the one inside this command: for nodes of another architecture
+    #[arg(long, value_name = "FILE")]
+    pub library: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

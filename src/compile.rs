@@ -19,7 +19,8 @@ pub fn run(args: &Compile) -> Result<ExitCode> {
         Err(error) => return check::refuse(args.json, error),
     };
     let output = args.output.display();
-    let library = Library::pristine()?.stamp(&compiled.bytes)?;
+    let library = args.library.as_ref().map_or_else(Library::pristine, |path| Library::read(path))?;
+    let library = library.stamp(&compiled.bytes)?;
     write(&args.output, &library).with_context(|| format!("cannot write {output}; what was there is untouched"))?;
     if args.json {
         let mut summary = site::summary_json(&compiled);

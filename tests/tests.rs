@@ -6,6 +6,8 @@ mod support;
 // What a person types and what comes back, verb by verb.
 mod cli;
 
+// On the other architecture, too.
+mod aarch64;
 // The built library holds its contract with the loader.
 mod contract;
 // Every interpreter, and every program that embeds one, reports.

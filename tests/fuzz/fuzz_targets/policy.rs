@@ -28,7 +28,7 @@ fuzz_target!(|input: (Vec<u8>, Vec<Vec<u8>>)| {
         inspector.see_library(name, |_| {});
     }
     for list in policy.lists().take(64) {
-        let _ = inspector.found(&list).iter().take(1000).count();
+        let _ = inspector.found(list).iter().take(1000).count();
         let _ = list.transports().take(1000).count();
     }
     for transport in policy.transports().take(64) {

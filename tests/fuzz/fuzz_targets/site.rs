@@ -21,7 +21,7 @@ impl Surroundings for Nothing {
 fuzz_target!(|text: &str| {
     // What is being typed is rarely far from something that is right.
     let whole = format!(
-        "[site]\nsystem = \"a\"\n[[transport]]\nname = \"t\"\nservers = [\"udp://10.0.0.1:514\"]\n[[list]]\nname = \"l\"\n{text}"
+        "[site]\nsystem = \"a\"\n[[transport]]\nname = \"t\"\nservers = [\"udp://10.0.0.1:514\"]\n[[list]]\nname = \"l\"\ninclude = [\"packages.toml\"]\n{text}"
     );
     for text in [text, &whole] {
         match site::compile("site.toml", text, &Nothing) {
