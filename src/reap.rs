@@ -26,6 +26,16 @@ const LARGEST: u64 = 40_000;
 /// How every file's name begins.
 const PREFIX: &str = "customs-";
 
+/// And how that of one ends that is not whole yet.
+const NEW: &str = ".new";
+
+/// The `id` in the name of a file that the library has written.
+fn id_in(name: &str) -> Option<&str> {
+    let stem = name.strip_prefix(PREFIX)?;
+    let id = stem.strip_suffix(NEW).unwrap_or(stem);
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(id)
+}
+
 /// What became of the files.
 #[derive(Default)]
 struct Tally {
@@ -67,7 +77,7 @@ fn reap(args: &Reap, model: &Model) -> Result<Tally> {
     let mut names: Vec<String> = fs::read_dir(folder)
         .with_context(|| format!("cannot read the recorder's folder {}", folder.display()))?
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .filter(|name| name.starts_with(PREFIX))
+        .filter(|name| id_in(name).is_some())
         .collect();
     names.sort();
     // After the folder: whoever has written there is found, or has ended since.
@@ -76,8 +86,7 @@ fn reap(args: &Reap, model: &Model) -> Result<Tally> {
     let mut of_user: BTreeMap<u32, usize> = BTreeMap::new();
     for name in names {
         let path = folder.join(&name);
-        let stem = name.trim_start_matches(PREFIX);
-        let id = stem.strip_suffix(".new").unwrap_or(stem);
+        let Some(id) = id_in(&name) else { continue };
         let Ok(metadata) = path.symlink_metadata() else { continue };
         if !geteuid().is_root() && metadata.uid() != geteuid().as_raw() {
             continue;
@@ -88,7 +97,7 @@ fn reap(args: &Reap, model: &Model) -> Result<Tally> {
         }
         let count = of_user.entry(metadata.uid()).or_default();
         *count += 1;
-        if *count > args.per_user || stem != id {
+        if *count > args.per_user || name.ends_with(NEW) {
             tally.removed += 1;
             remove(args, &path);
             continue;
@@ -141,14 +150,12 @@ fn id_of(process: &Path, boot: &[u8]) -> Option<String> {
     process.file_name()?.to_str()?.parse::<u32>().ok()?;
     let stat = fs::read_to_string(process.join("stat")).ok()?;
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    let ticks = fields.nth(18)?.parse().ok()?;
+    let ticks = fields.nth(19)?.parse().ok()?;
     let status = fs::read_to_string(process.join("status")).ok()?;
     let pid = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?.split_whitespace().last()?.parse().ok()?;
     let namespace = fs::read_link(process.join("ns/pid")).ok()?;
-    // One that has ended, and nobody has waited for yet, reports no more.
-    let alive = !matches!(state, "Z" | "X");
-    alive.then(|| format!("{:032x}", identity(boot, namespace.as_os_str().as_encoded_bytes(), pid, ticks)))
+    // Also of one that has ended and that nobody has waited for: so looks one whose first thread alone has ended.
+    Some(format!("{:032x}", identity(boot, namespace.as_os_str().as_encoded_bytes(), pid, ticks)))
 }
 
 /// What a file holds, checked, as messages and where they go.
@@ -164,10 +171,11 @@ fn messages<'m>(path: &Path, id: &str, model: &'m Model) -> Result<Vec<(&'m Tran
     for line in text.lines() {
         let (_, body) = line.split_once(" - {").context("not a message")?;
         let body = format!("{{{body}");
-        let record: Map<String, Value> = serde_json::from_str(&body).context("not a record")?;
+        let mut record: Map<String, Value> = serde_json::from_str(&body).context("not a record")?;
         check(&record, id, metadata.uid(), model)?;
+        doubt_username(&mut record, metadata.uid(), model);
         for transport in transports(&record, model)? {
-            let message = message(&record, &body, model)?;
+            let message = message(&record, model)?;
             let (length, most) = (message.len(), usize::from(transport.max_datagram));
             ensure!(length <= most, "a message of {length} bytes, and the transport `{}` takes {most}", transport.name);
             messages.push((transport, message));
@@ -190,13 +198,17 @@ fn check(record: &Map<String, Value>, id: &str, owner: u32, model: &Model) -> Re
     ensure!(text(Field::System) == model.system || hidden(Field::System), "of another system");
     let uid = record.get(Field::Uid.key()).and_then(Value::as_i64).context("no uid")?;
     ensure!(hidden(Field::Uid) || uid == i64::from(owner), "it speaks of uid {uid} and belongs to {owner}");
-    let username = text(Field::Username);
-    if !username.is_empty() && !hidden(Field::Username) {
-        let known = User::from_uid(Uid::from_raw(owner)).ok().flatten();
-        let known = known.as_ref().map_or("", |user| user.name.as_str());
-        ensure!(username == known, "it speaks of `{username}` and belongs to `{known}`");
-    }
     Ok(())
+}
+
+/// A name that is not the owner's here is another's, or the container's: it is left out, for the collector to look up.
+fn doubt_username(record: &mut Map<String, Value>, owner: u32, model: &Model) {
+    let field = Field::Username;
+    let known = User::from_uid(Uid::from_raw(owner)).ok().flatten().map(|user| user.name);
+    let claimed = record.get(field.key()).and_then(Value::as_str).map(str::to_owned);
+    if claimed != known && !model.omit.contains(&field) && !model.pseudonymise.contains(&field) {
+        record.insert(field.key().to_string(), Value::from(""));
+    }
 }
 
 /// Where a record goes: to the transports of its list, as from the library.
@@ -210,8 +222,8 @@ fn transports<'m>(record: &Map<String, Value>, model: &'m Model) -> Result<Vec<&
     Ok(if list.transports.is_empty() { usual.into_iter().collect() } else { named.collect() })
 }
 
-/// The record's text under a header of now.
-fn message(record: &Map<String, Value>, body: &str, model: &Model) -> Result<Vec<u8>> {
+/// What was checked of the record, under a header of now.
+fn message(record: &Map<String, Value>, model: &Model) -> Result<Vec<u8>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let host = record.get(Field::Host.key()).and_then(Value::as_str).unwrap_or_default();
     let pid = record.get(Field::Pid.key()).and_then(Value::as_u64).and_then(|pid| u32::try_from(pid).ok());
@@ -225,5 +237,5 @@ fn message(record: &Map<String, Value>, body: &str, model: &Model) -> Result<Vec
         msgid: model.msgid.as_bytes(),
     };
     header.write(&mut out);
-    Ok([out.written(), body.as_bytes()].concat())
+    Ok([out.written(), serde_json::to_string(record)?.as_bytes()].concat())
 }

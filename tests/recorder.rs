@@ -123,6 +123,9 @@ fn a_process_that_reports_itself_leaves_nothing_behind() {
         "import ctypes; ctypes.CDLL(None).exit(2)",
         "import atexit; atexit._run_exitfuncs(); import multiprocessing",
         "import os\nif os.fork() == 0: import multiprocessing",
+        "import atexit; atexit._run_exitfuncs(); import colorsys, wave, calendar",
+        "import multiprocessing; p = multiprocessing.get_context('spawn').Process(target=print); p.start(); p.join()",
+        "import multiprocessing; p = multiprocessing.get_context('forkserver').Process(target=print); p.start(); p.join()",
         "import multiprocessing; p = multiprocessing.get_context('fork').Process(target=print); p.start(); p.join()",
     ] {
         let site = Site::new();
@@ -179,11 +182,15 @@ fn nothing_in_the_box_is_believed() {
     symlink("/etc/passwd", site.path(&format!("customs-{}", other('d')))).unwrap();
     assert!(Command::new("mkfifo").arg(site.path(&format!("customs-{}", other('e')))).status().unwrap().success());
     fs::write(site.path("of somebody else"), "").unwrap();
+    fs::write(site.path("customs-of-somebody-else"), "").unwrap();
     let answer = site.reap(&[]);
-    assert_eq!(answer["rejected"].as_array().unwrap().len(), 13, "{answer:#}");
-    assert_eq!((&answer["sent"], &answer["removed"]), (&json!(1), &json!(1)), "{answer:#}");
-    assert_eq!(site.files(), ["of somebody else"]);
-    assert_eq!(site.records().len(), 1);
+    assert_eq!(answer["rejected"].as_array().unwrap().len(), 12, "{answer:#}");
+    assert_eq!((&answer["sent"], &answer["removed"]), (&json!(2), &json!(1)), "{answer:#}");
+    assert_eq!(site.files(), ["customs-of-somebody-else", "of somebody else"]);
+    let records = site.records();
+    assert_eq!(records.len(), 2);
+    // A name that is not the owner's is left out, and of a key that stands twice one is sent.
+    assert!(records.iter().any(|record| record["username"] == ""), "{records:?}");
 }
 
 #[test]

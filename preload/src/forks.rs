@@ -2,7 +2,7 @@
 //! parent speaks for it, unless it has something to add: it has imported a listed package that its parent had not, or
 //! it lives on when the parent has ended.
 
-use crate::endings::signals;
+use crate::endings::{self, signals};
 use crate::memory::{self, Guard, Notes, State};
 use crate::process::{self, Process, Stat};
 use crate::python::Python;
@@ -26,7 +26,9 @@ pub struct Descent {
 pub fn adopt() -> Option<()> {
     let (mut state, parent) = memory::adopt()?;
     // A child that starts an interpreter of its own is a process of its own, and will be armed as one.
-    if !state.notes.python.is_some_and(|api| api.is_initialized()) {
+    // And one that was locked in since may not be asked anything of.
+    let is_own = !state.notes.python.is_some_and(|api| api.is_initialized());
+    if is_own || !endings::is_free(&state.notes) {
         memory::set_owner_of_adopted(parent);
         return None;
     }

@@ -87,7 +87,8 @@ fn glance() -> Option<()> {
             {
                 signals::arm(&api, &mut state.notes, module.raw());
             }
-            if state.notes.imports.is_power_of_two() || state.notes.watched > 0 {
+            let is_watched = state.notes.imports.is_power_of_two() || state.notes.watched > 0;
+            if is_watched && endings::is_free(&state.notes) {
                 forks::learn(python, &mut state.notes);
             }
             // System calls are made only by who has not locked itself in.

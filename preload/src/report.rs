@@ -106,6 +106,13 @@ pub fn send_what_is_known(state: &mut State, policy: Policy, exit: Exit) -> Opti
 /// Reports what was found, unless that was reported already. Every report may be followed by one that knows more, and
 /// carries a higher number.
 pub fn send(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
+    let sent = send_what_is_new(state, policy, exit);
+    // Reported or not, it has ended in its own way.
+    recorder::remove(state, policy);
+    sent
+}
+
+fn send_what_is_new(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
     if !forks::speaks_for_itself(state) {
         return None;
     }
@@ -115,12 +122,11 @@ pub fn send(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
     if state.notes.reported == Some(digest) {
         return None;
     }
+    compose(state, policy, &mut found, exit, Way::Out)?;
     // A process whose exec fails lives on, and its real end is reported too.
     state.notes.reported = Some(digest).filter(|_| exit != Exit::Exec);
-    let sent = compose(state, policy, &mut found, exit, Way::Out);
     state.notes.sequence = state.notes.sequence.saturating_add(1);
-    recorder::remove(state, policy);
-    sent
+    Some(())
 }
 
 /// Writes into `file` what is to be sent if the process is killed: a message a line, for each list once.
@@ -148,6 +154,7 @@ fn compose(state: &mut State, policy: Policy, found: &mut [u8], exit: Exit, way:
     let State { notes, paths, message, versions, others, .. } = state;
     let sequence = notes.sequence;
     let mut room = RECORDER;
+    let mut is_whole = true;
     let inspector = inspector(policy, paths.get(), found)?;
     let notes = &*notes;
     let (claims, process, user) = (notes.claims.as_ref()?, notes.process?, notes.user.as_ref()?);
@@ -224,18 +231,17 @@ fn compose(state: &mut State, policy: Policy, found: &mut [u8], exit: Exit, way:
             }),
             Way::Into(file) => {
                 // Short enough for each of its transports.
-                let first = transports.next()?.max_datagram;
-                let limit = transports.fold(first, |limit, transport| limit.min(transport.max_datagram));
+                let Some(first) = transports.next() else { continue };
+                let limit = transports.fold(first.max_datagram, |limit, next| limit.min(next.max_datagram));
                 record.messages(header, findings.clone(), message, limit, |message| {
                     room = room.saturating_sub(message.len());
-                    if room > 0 {
-                        let _ = file.write_line(message);
-                    }
+                    let written = if room > 0 { file.write_line(message) } else { Some(0) };
+                    is_whole &= room == 0 || written == Some(message.len().saturating_add(1));
                 });
             }
         }
     }
-    Some(())
+    is_whole.then_some(())
 }
 
 fn inspector<'p, 's>(policy: Policy<'p>, paths: [&'s [u8]; 3], found: &'s mut [u8]) -> Option<Inspector<'p, 's>> {

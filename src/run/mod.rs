@@ -62,6 +62,9 @@ fn policy(site: Option<&Path>, receiver: SocketAddr) -> Result<Model> {
     let servers = vec![Server::Udp(receiver)];
     model.transports = vec![Transport { name: "customs run".to_string(), on: On::Any, max_datagram, servers }];
     model.lists.iter_mut().for_each(|list| list.transports.clear());
+    // Every process is shown, and nothing stays on the node.
+    model.thin.clear();
+    model.recorder.clear();
     Ok(model)
 }
 

@@ -149,11 +149,11 @@ fn transports(source: &Source, drafts: Vec<format::Transport>) -> Vec<Transport>
 
 fn thin(source: &Source, draft: &format::Thin) -> Option<Thin> {
     let keep = *draft.keep.get_ref();
-    let share = match keep > 0.0 && keep < 1.0 {
+    let share = match (0.000_001..1.0).contains(&keep) {
         true => Ok(keep),
         false => Err(Fault::new(
             format!("{keep} is not a part"),
-            "write a number above 0 and below 1, e.g. 0.1 for one process in ten",
+            "write a number from 0.000001 to below 1, e.g. 0.1 for one process in ten",
         )),
     };
     let per_parent = match draft.per.as_ref().map(|text| (text, text.get_ref().as_str())) {

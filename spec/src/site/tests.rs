@@ -218,11 +218,12 @@ fn each_mistake_says_what_to_write_instead() {
         ("all = true\nrate = 0.0", "2:8 bad-value 0 is not a share | write a number above 0 and up to 1"),
         ("per = \"jobs\"", "1:7 bad-value a rate is not taken per `jobs` | write \"job\" or \"process\""),
         ("[endings]\nsignals = [\"KILL\"]", "2:12 bad-value a process cannot report at `KILL` | choose from HUP, USR1"),
+        ("[endings]\nrecorder = \"//\"", "2:12 bad-value this is the root of all files | name a folder"),
         ("[endings]\nrecorder = \"shm\"", "2:12 bad-value this is no absolute path | write the folder from the root"),
         ("[[thin]]\nshorter_than = \"10\"\nkeep = 0.1", "2:16 bad-value `10` is no time | write a number and its unit"),
         (
             "[[thin]]\nshorter_than = \"10s\"\nkeep = 1.0",
-            "3:8 bad-value 1 is not a part | write a number above 0 and below 1",
+            "3:8 bad-value 1 is not a part | write a number from 0.000001 to below 1",
         ),
         (
             "[[thin]]\nshorter_than = \"10s\"\nkeep = 0.1\nper = \"job\"",
@@ -336,7 +337,7 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn thin()(shorter_than in 1..u32::MAX, keep in 1e-6..0.999_f64, per_parent: bool) -> Thin {
+    fn thin()(shorter_than in 1..u32::MAX, keep in 1.1e-6..0.999_f64, per_parent: bool) -> Thin {
         Thin { shorter_than, keep, per_parent }
     }
 }

@@ -79,6 +79,9 @@ pub fn folder(source: &Source, text: &Text) -> Option<String> {
         path if !path.starts_with('/') => {
             Fault::new("this is no absolute path", "write the folder from the root on, e.g. \"/dev/shm\"")
         }
+        path if path.trim_end_matches('/').is_empty() => {
+            Fault::new("this is the root of all files", "name a folder for it, e.g. \"/dev/shm\"")
+        }
         path if path.len() > LONGEST => {
             Fault::new(format!("this has {} bytes", path.len()), format!("use a folder of at most {LONGEST}"))
         }
