@@ -63,7 +63,7 @@ fn children_are_reported_where_they_have_something_to_add() {
         while !daemon.exists() && start.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(20));
         }
-        std::thread::sleep(Duration::from_millis(500));
+        std::thread::sleep(Duration::from_millis(1500));
     }
     let records = receiver.close();
     let mut wrong = Vec::new();

@@ -124,6 +124,7 @@ fn spawned_by(python: Python) -> Option<u128> {
     let main = python.modules()?.get(&python.key(c"__main__")?)?;
     let name = main.module_dict()?.get(&python.key(c"__name__")?)?;
     let mut is_spawned = name.text() == Some(b"__mp_main__");
+    command(python, |module| is_spawned |= module == b"multiprocessing.spawn");
     let _ = main_binds(python, c"spawn_main", |module| is_spawned |= module == b"multiprocessing.spawn");
     if is_spawned { process::id_of(sys::parent_pid()) } else { None }
 }
@@ -132,13 +133,28 @@ fn spawned_by(python: Python) -> Option<u128> {
 /// `python -c 'from multiprocessing.… import main; main(…)'`.
 fn is_helper(python: Python) -> bool {
     let mut is_helper = false;
-    let _ = main_binds(python, c"main", |module| {
+    let mut see = |module: &[u8]| {
         is_helper |= matches!(
             module,
             b"multiprocessing.resource_tracker" | b"multiprocessing.forkserver" | b"multiprocessing.semaphore_tracker"
         );
-    });
+    };
+    command(python, &mut see);
+    let _ = main_binds(python, c"main", &mut see);
     is_helper
+}
+
+/// Calls `see` with the module of `python -c 'from MODULE import …'`, from 3.10 on, where `sys.orig_argv` tells what
+/// this interpreter was started with.
+fn command(python: Python, mut see: impl FnMut(&[u8])) {
+    let Some(arguments) = python.sys(c"orig_argv") else { return };
+    for index in 1..8 {
+        let Some(argument) = arguments.item(index) else { return };
+        let module = argument.text().and_then(|text| text.strip_prefix(b"from ")?.split(|byte| *byte == b' ').next());
+        if let Some(module) = module {
+            return see(module);
+        }
+    }
 }
 
 /// Calls `see` with the module that the function of this name comes from, if `__main__` binds one.

@@ -60,10 +60,12 @@ def terminated():
 
 def daemon():
     """A double-forked daemon with a worker of its own; it lives on when the rest is gone."""
+    ancestor = "/proc/%d" % os.getpid()
     if os.fork() == 0:
         os.setsid()
         if os.fork() == 0:
-            time.sleep(0.5)
+            while os.path.exists(ancestor):
+                time.sleep(0.05)
             if os.fork() == 0:
                 raise SystemExit
             os.wait()

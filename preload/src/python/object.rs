@@ -349,8 +349,13 @@ impl<'a> Object<'a> {
 
     /// Its first item, if it is a list.
     pub fn first(self) -> Option<Owned<'a>> {
-        // SAFETY: the GIL is held; borrowed, or an error for what is no list or empty.
-        let item = unsafe { self.api.list_get?(self.raw, 0) };
+        self.item(0)
+    }
+
+    /// One of its items, if it is a list.
+    pub fn item(self, index: isize) -> Option<Owned<'a>> {
+        // SAFETY: the GIL is held; borrowed, or an error for what is no list or shorter.
+        let item = unsafe { self.api.list_get?(self.raw, index) };
         match self.python().borrowed(item) {
             Some(item) => Some(item.keep()),
             None => self.python().owned(item),
