@@ -6,7 +6,7 @@ use crate::environment::Environment;
 use crate::errno;
 use crate::imports;
 use crate::job::Claims;
-use crate::memory::{self, State};
+use crate::memory::{self, Notes, State};
 use crate::objects;
 use crate::process::Process;
 use crate::python::{Definition, MethodDef, Owned, Place, Python, Raw};
@@ -62,7 +62,8 @@ pub unsafe fn arm() -> Option<()> {
     hooked
 }
 
-/// Has the process report at signals that kill it: `module` is `_signal`, and Python has noted by now which dispositions are the default.
+/// Has the process report at signals that kill it: `module` is `_signal`, and Python has noted by now which dispositions
+/// are the default.
 pub fn arm_signals(module: Raw) -> Option<()> {
     let mut state = memory::take_soon()?;
     let api = state.notes.python?;
@@ -87,21 +88,23 @@ pub fn is_wanted() -> bool {
 fn prepare(State { notes, found, known, versions, others, .. }: &mut State) -> Option<()> {
     let policy = memory::verified_policy();
     let claims = Claims::read(policy, Environment::of_process()?);
-    notes.process = Process::identify();
-    notes.user = Some(User::of_process(policy, &claims));
-    notes.claims = Some(claims);
     // A child that was forked and starts an interpreter of its own has found nothing yet.
     found.fill(0);
     known.fill(0);
     versions.clear();
     others.clear();
-    (notes.sequence, notes.reported) = (0, None);
-    (notes.signals, notes.imports) = (false, 0);
-    (notes.descent, notes.spawned_by, notes.is_helper) = (None, None, false);
-    notes.version = Text::of(notes.python.as_ref()?.version());
-    notes.errno = errno::location();
-    notes.pid = sys::pid();
-    notes.restrictions = sys::restrictions();
+    *notes = Notes {
+        python: notes.python,
+        version: Text::of(notes.python.as_ref()?.version()),
+        armed: notes.armed,
+        process: Process::identify(),
+        user: Some(User::of_process(policy, &claims)),
+        claims: Some(claims),
+        errno: errno::location(),
+        pid: sys::pid(),
+        restrictions: sys::restrictions(),
+        ..Notes::NOTHING
+    };
     memory::set_owner(notes.pid, objects::next_symbol(c"_exit", prepare as *const () as usize));
     Some(())
 }

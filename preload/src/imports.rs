@@ -13,7 +13,7 @@ use crate::errno::Errno;
 use crate::forks;
 use crate::look;
 use crate::memory;
-use crate::python::{Api, Callback4, Definition, Place, Python, Raw};
+use crate::python::{Api, Callback4, Definition, Python, Raw};
 use crate::recorder;
 use core::ffi::{CStr, c_void};
 
@@ -71,7 +71,7 @@ fn glance() -> Option<()> {
     }
     let mut state = memory::take()?;
     let api: Api = state.notes.python?;
-    if !api.is_initialized() || api.here() == Place::Other {
+    if !api.is_in_living_main() {
         return None;
     }
     let _errno = Errno::keep(state.notes.errno);

@@ -17,6 +17,7 @@ use crate::sys;
 use crate::text::{Arena, Text};
 use crate::user::User;
 use core::cell::UnsafeCell;
+use core::ffi::{c_int, c_void};
 use core::mem::size_of;
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -193,7 +194,8 @@ pub struct Notes {
 }
 
 impl Notes {
-    const NOTHING: Self = Notes {
+    /// Of no process yet.
+    pub const NOTHING: Self = Notes {
         python: None,
         version: Text::EMPTY,
         armed: false,
@@ -273,14 +275,14 @@ pub fn replace(number: usize, method: *mut MethodDef, ours: Callback4) {
 }
 
 /// How function `number` is called: `METH_*`.
-pub fn flags(number: usize) -> core::ffi::c_int {
+pub fn flags(number: usize) -> c_int {
     // SAFETY: mapped as long as the library is, and only read.
     let function = unsafe { &customs_state.functions }.get(number);
-    function.map_or(0, |function| function.flags.load(Ordering::Acquire) as core::ffi::c_int)
+    function.map_or(0, |function| function.flags.load(Ordering::Acquire) as c_int)
 }
 
 /// Calls function `number` as ours was called.
-pub fn call_original(number: usize, a: Raw, b: Raw, c: *mut core::ffi::c_void, d: *mut core::ffi::c_void) -> Raw {
+pub fn call_original(number: usize, a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
     // SAFETY: mapped as long as the library is, and only read.
     let function = unsafe { &customs_state.functions }.get(number);
     let address = function.map_or(0, |function| function.original.load(Ordering::Acquire));
@@ -302,10 +304,10 @@ pub fn count_up() -> u32 {
 }
 
 /// `_exit(2)`.
-pub type Leave = unsafe extern "C" fn(core::ffi::c_int) -> !;
+pub type Leave = unsafe extern "C" fn(c_int) -> !;
 
 /// Remembers the next `_exit(2)`, and whose process this is. Only while the state is held.
-pub fn set_owner(pid: u32, next_exit: Option<*const core::ffi::c_void>) {
+pub fn set_owner(pid: u32, next_exit: Option<*const c_void>) {
     let next = next_exit.map_or(0, |next| next as usize);
     // SAFETY: writable since `unlock`, which everyone who holds the state has called.
     unsafe { &customs_state.next_exit }.store(next, Ordering::Release);
@@ -366,9 +368,16 @@ pub fn set_original(init: Init) {
     unsafe { &customs_state.original }.store(init as usize, Ordering::Release);
 }
 
-/// Calls `work(argument)` on a stack of our own, if nobody else is there: who ends a process, or is interrupted by a
-/// signal, may have next to nothing left of its own. Only in the process that was armed.
-pub fn on_own_stack(work: extern "C" fn(usize), argument: usize) {
+/// Does `work` on a stack of our own, if nobody else is there: who ends a process, or is interrupted by a signal, may
+/// have next to nothing left of its own. Only in the process that was armed.
+pub fn on_own_stack<F: FnOnce()>(work: F) {
+    extern "C" fn trampoline<F: FnOnce()>(work: *mut c_void) {
+        // SAFETY: the `work` below, which waits for this call on the other stack.
+        let work = unsafe { &mut *work.cast::<Option<F>>() };
+        if let Some(work) = work.take() {
+            work();
+        }
+    }
     // SAFETY: mapped as long as the library is, and writable, since the process was armed.
     let is_taken = unsafe { &customs_state.is_stack_taken };
     // Another thread's report takes less than this.
@@ -376,14 +385,15 @@ pub fn on_own_stack(work: extern "C" fn(usize), argument: usize) {
         return;
     }
     let top = (&raw const customs_stack as usize).wrapping_add(STACK);
+    let mut work = Some(work);
     // SAFETY: the end of a stack that is writable, aligned, and nobody else's.
-    unsafe { call_on(top, work, argument) };
+    unsafe { call_on(top, trampoline::<F>, (&raw mut work).cast()) };
     is_taken.store(0, Ordering::Release);
 }
 
 /// Calls `work(argument)` with the stack that ends at `top`.
 #[unsafe(naked)]
-unsafe extern "C" fn call_on(top: usize, work: extern "C" fn(usize), argument: usize) {
+unsafe extern "C" fn call_on(top: usize, work: extern "C" fn(*mut c_void), argument: *mut c_void) {
     #[cfg(target_arch = "x86_64")]
     core::arch::naked_asm!(
         "push rbp",

@@ -3,7 +3,7 @@
 
 use crate::container::Runtime;
 use crate::forks;
-use crate::memory::{Notes, State};
+use crate::memory::{FOUND, Notes, State};
 use crate::recorder;
 use crate::sys::{self, Descriptor};
 use crate::transport::{self, Sender};
@@ -36,24 +36,6 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// As a number: 256 and more for what is no signal.
-    pub fn number(self) -> usize {
-        match self {
-            Exit::Signal(number) => usize::from(number),
-            Exit::Abort => 256,
-            _ => 257,
-        }
-    }
-
-    /// Of such a number.
-    pub fn of(number: usize) -> Self {
-        match u8::try_from(number) {
-            Ok(signal) => Exit::Signal(signal),
-            Err(_) if number == 256 => Exit::Abort,
-            Err(_) => Exit::Underscore,
-        }
-    }
-
     /// The word in the record, made in `space`.
     fn word(self, space: &mut [u8; 16]) -> &[u8] {
         match self {
@@ -91,15 +73,20 @@ fn is_kept<'p>(thin: &Thin<'p>, id: u128, parent: Option<u128>) -> Option<&'p [u
     (place < thin.threshold).then_some(thin.weight)
 }
 
+/// Adds one set of findings to another.
+fn add(found: &mut [u8; FOUND], more: &[u8; FOUND]) {
+    for (found, more) in found.iter_mut().zip(more) {
+        *found |= *more;
+    }
+}
+
 /// Reports what was seen on the way, too.
 pub fn send_what_is_known(state: &mut State, policy: Policy, exit: Exit) -> Option<()> {
     // In Python 2 nothing is seen on the way.
     if state.paths.prefix.get().is_empty() && state.notes.python.as_ref()?.string_type.is_some() {
         return None;
     }
-    for (found, known) in state.found.iter_mut().zip(&state.known) {
-        *found |= *known;
-    }
+    add(&mut state.found, &state.known);
     send(state, policy, exit)
 }
 
@@ -132,9 +119,7 @@ fn send_what_is_new(state: &mut State, policy: Policy, exit: Exit) -> Option<()>
 /// Writes into `file` what is to be sent if the process is killed: a message a line, for each list once.
 pub fn leave(state: &mut State, policy: Policy, file: &Descriptor) -> Option<()> {
     let mut found = state.found;
-    for (found, known) in found.iter_mut().zip(&state.known) {
-        *found |= *known;
-    }
+    add(&mut found, &state.known);
     state.paths.complete();
     compose(state, policy, &mut found, Exit::Killed, Way::Into(file))
 }

@@ -1,6 +1,6 @@
 //! How a process ends, a file for each way to hear of it:
 //!  - [`atexit`]: the interpreter is finalised;
-//!  - [`posix`]: Python code leaves it behind, `os._exit`, `os.abort` and `os.exec*`;
+//!  - [`posix`]: Python code leaves it behind, `os._exit`, `os.abort` and `os.exec*` (and forks);
 //!  - [`libc`]: C code does, `_exit`, `_Exit`, `abort`, and `exit` under a living interpreter;
 //!  - [`signals`]: somebody else ends it.
 //!
@@ -46,12 +46,8 @@ fn with_state_in_python(work: impl FnOnce(&mut State, Policy) -> Option<()>) {
 fn report_what_is_known(exit: Exit) {
     // Looked at first: the child of a vfork(2) has no stack of its own here either.
     if memory::is_own() {
-        memory::on_own_stack(report_on_own_stack, exit.number());
+        memory::on_own_stack(|| with_state(|state, policy| report::send_what_is_known(state, policy, exit)));
     }
-}
-
-extern "C" fn report_on_own_stack(exit: usize) {
-    with_state(|state, policy| report::send_what_is_known(state, policy, Exit::of(exit)));
 }
 
 /// Not one that has locked itself in since it was armed: a filter of its own may kill it for a system call that it

@@ -1,13 +1,13 @@
-//! `os._exit`, `os.abort`, `os.exec*` and `os.fork`: functions of the built-in module `posix`. Python keeps a module's functions in
-//! a static table (`PyMethodDef`) and looks there whenever one is called; ours are put into that table, and call the
-//! ones that were there. So Python code finds the same objects as ever, the GIL is held, and no other program's calls
-//! come this way, as they would if libc's `execve` were interposed.
+//! `os._exit`, `os.abort`, `os.exec*` and `os.fork`: functions of the built-in module `posix`. Python keeps a module's
+//! functions in a static table (`PyMethodDef`) and looks there whenever one is called; ours are put into that table, and
+//! call the ones that were there. So Python code finds the same objects as ever, the GIL is held, and no other program's
+//! calls come this way, as they would if libc's `execve` were interposed.
 
 use super::with_state_in_python;
 use crate::forks;
 use crate::look;
 use crate::memory;
-use crate::python::{Api, Arguments, Callback4, Definition, Place, Python, Raw};
+use crate::python::{Api, Arguments, Callback4, Definition, Python, Raw};
 use crate::report::{self, Exit};
 use crate::sys;
 use core::ffi::{CStr, c_void};
@@ -45,8 +45,7 @@ pub fn stand_before(api: &Api, definition: Raw) -> Option<()> {
 fn leave(exit: Exit) {
     with_state_in_python(|state, policy| {
         let api = state.notes.python?;
-        // While it is finalised, half of its modules are gone; and another interpreter's are not the main one's.
-        if !api.is_initialized() || api.here() == Place::Other {
+        if !api.is_in_living_main() {
             return report::send_what_is_known(state, policy, exit);
         }
         // SAFETY: called by Python code, so the GIL is held.
@@ -95,7 +94,7 @@ unsafe extern "C" fn forkpty(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> 
 fn before_fork() {
     with_state_in_python(|state, policy| {
         let api = state.notes.python?;
-        if !api.is_initialized() || api.here() == Place::Other {
+        if !api.is_in_living_main() {
             return None;
         }
         // SAFETY: called by Python code, so the GIL is held.

@@ -202,6 +202,12 @@ impl Api {
         unsafe { (self.is_initialized)() != 0 }
     }
 
+    /// Whether this thread is in the main interpreter, and that is not being finalised: then half of its modules are
+    /// gone. The GIL must be held.
+    pub fn is_in_living_main(&self) -> bool {
+        self.is_initialized() && self.here() != Place::Other
+    }
+
     /// Whether this thread holds the GIL (is attached). `PyGILState_Check` would say so of every thread once there are
     /// sub-interpreters.
     pub fn is_held(&self) -> bool {
