@@ -7,22 +7,16 @@
 //! `sys.modules`, a microsecond beside the hundreds that an import takes; and each time that the number of glances has
 //! doubled, one look at everything.
 
-use crate::endings;
-use crate::endings::signals;
+use crate::endings::{self, signals};
 use crate::errno::Errno;
 use crate::forks;
+use crate::functions::{self, EXEC_DYNAMIC, FIX_CO_FILENAME, RELEASE_LOCK, call_original};
 use crate::look;
 use crate::memory;
 use crate::python::{Api, Callback4, Definition, Python, Raw};
 use crate::recorder;
 use core::ffi::{CStr, c_void};
 
-/// Which of the replaced functions are ours here, in [`memory::call_original`].
-const RELEASE_LOCK: usize = signals::SIGNAL + 1;
-const FIX_CO_FILENAME: usize = RELEASE_LOCK + 1;
-const EXEC_DYNAMIC: usize = FIX_CO_FILENAME + 1;
-/// How many are replaced, with those of the other modules.
-pub const FUNCTIONS: usize = EXEC_DYNAMIC + 1;
 /// Glances until the first look at everything: what `python -c pass` imports stays below.
 const FIRST_LOOK: u32 = 64;
 /// Of the calls of `release_lock`, one in so many comes with a glance.
@@ -32,35 +26,25 @@ const SELDOM: u32 = 16;
 pub fn stand_before(python: Python) -> Option<()> {
     let imp = python.modules()?.get(&python.key(c"_imp")?)?;
     let definition = Definition::at(python.api(), imp.module_definition()?)?;
-    let functions: [(&CStr, usize, Callback4); 3] = [
+    let ours: [(&CStr, usize, Callback4); 3] = [
         (c"release_lock", RELEASE_LOCK, release_lock),
-        (c"_fix_co_filename", FIX_CO_FILENAME, fix_co_filename),
-        (c"exec_dynamic", EXEC_DYNAMIC, exec_dynamic),
+        (c"_fix_co_filename", FIX_CO_FILENAME, module_is_there::<FIX_CO_FILENAME>),
+        (c"exec_dynamic", EXEC_DYNAMIC, module_is_there::<EXEC_DYNAMIC>),
     ];
-    for (name, number, ours) in functions {
-        if let Some(method) = definition.method(name) {
-            memory::replace(number, method, ours);
-        }
-    }
+    functions::stand_before(&definition, ours);
     Some(())
 }
 
 unsafe extern "C" fn release_lock(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
-    let answer = memory::call_original(RELEASE_LOCK, a, b, c, d);
+    let answer = call_original(RELEASE_LOCK, a, b, c, d);
     if memory::count_up().is_multiple_of(SELDOM) {
         let _ = glance();
     }
     answer
 }
 
-unsafe extern "C" fn fix_co_filename(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
-    let answer = memory::call_original(FIX_CO_FILENAME, a, b, c, d);
-    let _ = glance();
-    answer
-}
-
-unsafe extern "C" fn exec_dynamic(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
-    let answer = memory::call_original(EXEC_DYNAMIC, a, b, c, d);
+unsafe extern "C" fn module_is_there<const NUMBER: usize>(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+    let answer = call_original(NUMBER, a, b, c, d);
     let _ = glance();
     answer
 }

@@ -29,6 +29,7 @@ mod errno;
 mod forks;
 #[cfg(feature = "freestanding")]
 mod freestanding;
+mod functions;
 mod imports;
 mod job;
 mod late;

@@ -8,10 +8,11 @@ use crate::early::{Init, Inittab};
 use crate::endings::atexit::{self, Methods};
 use crate::errno::Location;
 use crate::forks::Descent;
+use crate::functions::{self, Function};
 use crate::job::Claims;
 use crate::look::Paths;
 use crate::process::Process;
-use crate::python::{Api, Callback4, MethodDef, Raw};
+use crate::python::{Api, Raw};
 use crate::slots::Slots;
 use crate::sys;
 use crate::text::{Arena, Text};
@@ -95,7 +96,7 @@ struct Shared {
     original: AtomicUsize,
     original_signal: AtomicUsize,
     /// The functions of CPython's that ours stand before, and how they are called.
-    functions: [Function; FUNCTIONS],
+    functions: [Function; functions::COUNT],
     /// Calls of a function of `_imp`.
     calls: AtomicU32,
     /// The next definition of `_exit(2)`.
@@ -116,15 +117,6 @@ struct Shared {
 unsafe impl Sync for Shared {}
 
 const _: () = assert!(size_of::<Shared>() <= REGION);
-
-/// Those of `posix`, `_signal` and `_imp`.
-const FUNCTIONS: usize = crate::imports::FUNCTIONS;
-
-/// A function of CPython's.
-struct Function {
-    original: AtomicUsize,
-    flags: AtomicU32,
-}
 
 /// All that is remembered between the start of an interpreter and its end.
 ///
@@ -257,41 +249,10 @@ pub fn slots<const MODULE: usize>(_: &mut Guard) -> *mut Slots {
     if MODULE == 0 { posix.get() } else { signal.get() }
 }
 
-/// Puts `ours` before the function of `method`, and remembers that as number `number`.
-pub fn replace(number: usize, method: *mut MethodDef, ours: Callback4) {
-    // SAFETY: mapped as long as the library is.
-    let Some(function) = (unsafe { &customs_state.functions }).get(number) else { return };
-    // SAFETY: a method of a module's static table; the GIL is held.
-    let method = unsafe { &mut *method };
-    let Some(original) = method.method else { return };
-    if original as usize == ours as usize {
-        return;
-    }
-    // What calls it must find it, so it is stored first.
-    function.flags.store(method.flags as u32, Ordering::Release);
-    function.original.store(original as usize, Ordering::Release);
-    // SAFETY: called as the original is: `METH_*` says how, and ours passes on as many words as any of them takes.
-    method.method = Some(unsafe { core::mem::transmute::<Callback4, crate::python::Callback>(ours) });
-}
-
-/// How function `number` is called: `METH_*`.
-pub fn flags(number: usize) -> c_int {
-    // SAFETY: mapped as long as the library is, and only read.
-    let function = unsafe { &customs_state.functions }.get(number);
-    function.map_or(0, |function| function.flags.load(Ordering::Acquire) as c_int)
-}
-
-/// Calls function `number` as ours was called.
-pub fn call_original(number: usize, a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
-    // SAFETY: mapped as long as the library is, and only read.
-    let function = unsafe { &customs_state.functions }.get(number);
-    let address = function.map_or(0, |function| function.original.load(Ordering::Acquire));
-    // SAFETY: zero, which is `None`, or what `replace` stored.
-    match unsafe { core::mem::transmute::<usize, Option<Callback4>>(address) } {
-        // SAFETY: called by CPython with these words.
-        Some(original) => unsafe { original(a, b, c, d) },
-        None => core::ptr::null_mut(),
-    }
+/// The functions of CPython's that ours stand before. Written to only when the process is armed.
+pub fn functions() -> &'static [Function; functions::COUNT] {
+    // SAFETY: mapped as long as the library is, and atomics only.
+    unsafe { &customs_state.functions }
 }
 
 /// Counts a call, which need not be exact: how many there were before.

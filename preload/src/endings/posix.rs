@@ -5,39 +5,24 @@
 
 use super::with_state_in_python;
 use crate::forks;
+use crate::functions::{self, ABORT, EXECV, EXECVE, EXIT, FORK, FORKPTY, call_original};
 use crate::look;
-use crate::memory;
 use crate::python::{Api, Arguments, Callback4, Definition, Python, Raw};
 use crate::report::{self, Exit};
 use crate::sys;
 use core::ffi::{CStr, c_void};
 
-/// Which of the originals is which, in [`memory::call_original`].
-const EXIT: usize = 0;
-const ABORT: usize = 1;
-const EXECV: usize = 2;
-const EXECVE: usize = 3;
-const FORK: usize = 4;
-const FORKPTY: usize = 5;
-/// How many there are.
-pub const FUNCTIONS: usize = 6;
-
-/// Puts our functions into the table of `definition`, which is that of `posix`.
+/// Puts ours before the functions of `definition`, which is that of `posix`.
 pub fn stand_before(api: &Api, definition: Raw) -> Option<()> {
-    let definition = Definition::at(api, definition)?;
-    let functions: [(&CStr, usize, Callback4); FUNCTIONS] = [
+    let ours: [(&CStr, usize, Callback4); 6] = [
         (c"_exit", EXIT, exit),
         (c"abort", ABORT, abort),
-        (c"execv", EXECV, execv),
-        (c"execve", EXECVE, execve),
-        (c"fork", FORK, fork),
-        (c"forkpty", FORKPTY, forkpty),
+        (c"execv", EXECV, exec::<EXECV>),
+        (c"execve", EXECVE, exec::<EXECVE>),
+        (c"fork", FORK, fork::<FORK>),
+        (c"forkpty", FORKPTY, fork::<FORKPTY>),
     ];
-    for (name, number, ours) in functions {
-        if let Some(method) = definition.method(name) {
-            memory::replace(number, method, ours);
-        }
-    }
+    functions::stand_before(&Definition::at(api, definition)?, ours);
     Some(())
 }
 
@@ -59,34 +44,22 @@ unsafe extern "C" fn exit(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw
     if with_arguments(EXIT, b, c, |arguments| arguments.first_is_int()) {
         leave(Exit::Underscore);
     }
-    memory::call_original(EXIT, a, b, c, d)
+    call_original(EXIT, a, b, c, d)
 }
 
 unsafe extern "C" fn abort(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
     leave(Exit::Abort);
-    memory::call_original(ABORT, a, b, c, d)
+    call_original(ABORT, a, b, c, d)
 }
 
-unsafe extern "C" fn execv(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
-    before_exec(EXECV, b, c);
-    memory::call_original(EXECV, a, b, c, d)
+unsafe extern "C" fn exec<const NUMBER: usize>(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+    before_exec(NUMBER, b, c);
+    call_original(NUMBER, a, b, c, d)
 }
 
-unsafe extern "C" fn execve(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
-    before_exec(EXECVE, b, c);
-    memory::call_original(EXECVE, a, b, c, d)
-}
-
-unsafe extern "C" fn fork(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
+unsafe extern "C" fn fork<const NUMBER: usize>(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
     before_fork();
-    let answer = memory::call_original(FORK, a, b, c, d);
-    let _ = forks::adopt();
-    answer
-}
-
-unsafe extern "C" fn forkpty(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
-    before_fork();
-    let answer = memory::call_original(FORKPTY, a, b, c, d);
+    let answer = call_original(NUMBER, a, b, c, d);
     let _ = forks::adopt();
     answer
 }
@@ -121,7 +94,7 @@ fn with_arguments(number: usize, arguments: Raw, count: *mut c_void, look: impl 
     let mut answer = false;
     with_state_in_python(|state, _| {
         let api = state.notes.python?;
-        let flags = memory::flags(number);
+        let flags = functions::flags(number);
         // SAFETY: called by Python code, so the GIL is held.
         answer =
             unsafe { Python::with(&api, |python| look(&Arguments::new(python, flags, arguments, count as usize))) };

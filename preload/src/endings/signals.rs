@@ -6,6 +6,7 @@
 //! makes the process die of that signal at once.
 
 use super::report_what_is_known;
+use crate::functions::{self, SIGNAL, call_original};
 use crate::memory::{self, Notes};
 use crate::python::{Api, Definition, Raw};
 use crate::report::Exit;
@@ -24,9 +25,6 @@ const fn bit(number: c_int) -> u64 {
     1 << (number.wrapping_sub(1) & 63)
 }
 
-/// Which of the replaced functions is ours here, in [`memory::call_original`].
-pub const SIGNAL: usize = super::posix::FUNCTIONS;
-
 /// Installs the handlers, once, and puts our function before `signal.signal` of `module`, which is `_signal`.
 pub fn arm(api: &Api, notes: &mut Notes, module: Raw) {
     if notes.signals || notes.pid != sys::pid() {
@@ -34,8 +32,8 @@ pub fn arm(api: &Api, notes: &mut Notes, module: Raw) {
     }
     notes.signals = true;
     install();
-    if let Some(method) = Definition::at(api, module).and_then(|definition| definition.method(c"signal")) {
-        memory::replace(SIGNAL, method, signal);
+    if let Some(definition) = Definition::at(api, module) {
+        functions::stand_before(&definition, [(c"signal", SIGNAL, signal)]);
     }
 }
 
@@ -50,7 +48,7 @@ pub fn disarm() {
 
 /// `signal.signal`: who puts the default back has it reported again.
 unsafe extern "C" fn signal(a: Raw, b: Raw, c: *mut c_void, d: *mut c_void) -> Raw {
-    let answer = memory::call_original(SIGNAL, a, b, c, d);
+    let answer = call_original(SIGNAL, a, b, c, d);
     if !answer.is_null() && memory::is_own() {
         install();
     }
