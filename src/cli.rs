@@ -1,7 +1,9 @@
 //! What can be typed: the one definition behind `--help`, `customs man` and `customs completions`.
 
+use crate::collect::Listen;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 /// Know which Python packages a supercomputing centre's users run, without asking them.
@@ -53,6 +55,18 @@ pub enum Verb {
     /// checked, because users can write there; what does not hold is removed and not sent. Files of living processes
     /// stay.
     Reap(Reap),
+    /// Receive records and keep them as a dataset
+    ///
+    /// Listens until SIGTERM or SIGINT, and then keeps what has come. The dataset is a folder of Parquet files, one folder
+    /// a day; `_customs` in it is the collector's own. Messages are journalled before anything else is done with them:
+    /// after a crash the collector goes on where it was.
+    Collect(Collect),
+    /// Build or extend a dataset from what another receiver has kept
+    ///
+    /// From a file with a message or a record a line, as rsyslog writes them (`-` for standard input), or from an index of
+    /// Elasticsearch or OpenSearch. A record that is there already is kept once, so an import may be done again, and one
+    /// that was interrupted goes on where it was.
+    Import(Import),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, in roff
@@ -153,6 +167,55 @@ pub struct Reap {
     /// Say what would be done, and leave everything as it is
     #[arg(long)]
     pub dry_run: bool,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `customs collect`
+#[derive(Args)]
+pub struct Collect {
+    /// Where to listen: udp://ADDRESS:PORT, tcp://ADDRESS:PORT (what relays forward) or unix:///PATH (datagrams)
+    #[arg(long, value_name = "URL", num_args = 1..)]
+    pub listen: Vec<Listen>,
+    /// Read this file as it grows: a message or a record a line, as rsyslog writes them
+    #[arg(long, value_name = "FILE")]
+    pub follow: Vec<PathBuf>,
+    /// The dataset; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Serve /metrics for Prometheus, and /healthz
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics: Option<SocketAddr>,
+    /// Write a file into the dataset at least that often
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub every: u64,
+    /// Stop writing while the disk has less room than this
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub keep_free: u64,
+    /// Ask no name service: neither for the addresses of hosts nor for the names of users
+    #[arg(long)]
+    pub no_lookup: bool,
+    /// Append every record to this file as well, a line of JSON each
+    #[arg(long, value_name = "FILE")]
+    pub json_lines: Vec<PathBuf>,
+    /// Write every record to the standard input of this command as well, a line of JSON each
+    #[arg(long, value_name = "COMMAND")]
+    pub program: Vec<String>,
+}
+
+/// `customs import`
+#[derive(Args)]
+pub struct Import {
+    /// What to import: a file, - for standard input, or http(s)://[USER:PASSWORD@]HOST:PORT/INDEX
+    #[arg(long, value_name = "URL-or-FILE", required = true)]
+    pub from: Vec<String>,
+    /// The dataset; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Begin anew where an earlier import of the same file or index got to
+    #[arg(long)]
+    pub again: bool,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

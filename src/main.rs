@@ -5,13 +5,17 @@
 
 mod check;
 mod cli;
+mod collect;
 mod compile;
+mod dataset;
 mod diagnostics;
 mod emit;
+mod import;
 mod inspect;
 mod library;
 mod manual;
 mod reap;
+mod record;
 mod run;
 mod site;
 mod stdout;
@@ -33,6 +37,8 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Emit(args) => emit::run(&args),
         Verb::Reap(args) => reap::run(&args),
+        Verb::Collect(args) => collect::run(&args),
+        Verb::Import(args) => import::run(&args),
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man => manual::page(),
     };

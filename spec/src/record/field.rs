@@ -18,6 +18,12 @@ macro_rules! fields {
             pub const fn key(self) -> &'static str {
                 match self { $(Field::$variant => $key),* }
             }
+
+            /// The field of that name.
+            #[cfg(feature = "site")]
+            pub fn of(key: &str) -> Option<Field> {
+                match key { $($key => Some(Field::$variant),)* _ => None }
+            }
         }
     };
 }

@@ -1,14 +1,14 @@
 //! A record becomes messages: as few as it takes, each whole in itself.
 
 use super::write::{Caps, MAX_VERSION};
-use super::{Field, Finding, MAX_NAME, Record};
+use super::{Field, Finding, MAX_NAME, MAX_PATH, MAX_TEXT, Record};
 use crate::frame::Header;
 use crate::json::Writer;
 
 /// From what nearly every record is written with, to what fits into the smallest datagram whatever was put into it.
 /// Paths are what is long; they give way first.
 const CAPS: [Caps; 7] = [
-    Caps { path: 1024, short: 64 },
+    Caps { path: MAX_PATH, short: MAX_TEXT },
     Caps { path: 512, short: 64 },
     Caps { path: 256, short: 64 },
     Caps { path: 128, short: 64 },

@@ -7,6 +7,7 @@ mod write;
 use crate::hash;
 pub use field::{Field, Fields, Privacy};
 pub use message::MAX_PARTS;
+pub use write::MAX_VERSION;
 
 /// Version of the record's shape, its field `schema`.
 pub const SCHEMA: u64 = 1;
@@ -75,3 +76,7 @@ pub struct Finding<'a> {
 
 /// Longest name of a package, in bytes after escaping.
 pub const MAX_NAME: usize = 64;
+/// Longest text of a field that is no path, in bytes after escaping.
+pub const MAX_TEXT: usize = 64;
+/// Longest path, in bytes after escaping.
+pub const MAX_PATH: usize = 1024;

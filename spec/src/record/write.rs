@@ -5,7 +5,7 @@ use crate::hash;
 use crate::json::Writer;
 
 /// Longest version, in bytes after escaping.
-pub(super) const MAX_VERSION: usize = 40;
+pub const MAX_VERSION: usize = 40;
 
 /// How long texts may be: paths, and everything else.
 #[derive(Clone, Copy)]

@@ -1,6 +1,9 @@
-//! The RFC 5424 header: `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID SD SP`.
+//! The RFC 5424 header: `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID SD SP`, written here and taken off in [`read`].
+
+mod read;
 
 use crate::json::Writer;
+pub use read::{Malformed, Message};
 
 /// APP-NAME of every frame.
 pub const APP_NAME: &[u8] = b"customs";

@@ -1,0 +1,129 @@
+//! The dataset: a folder of Parquet files, one folder a day within it, as docs/DATASET.md describes it.
+//!
+//! ```text
+//! DATASET/date=2026-11-22/00000017.parquet     rows of processes that began on that day, sorted
+//!                         import-….parquet     what was imported
+//!                         merged-….parquet     what was merged of such files
+//!         _customs/                            the collector's own; names with _ are skipped by every reader
+//! ```
+//!
+//! A file appears whole or not at all: it is written under a name with a dot before it, and renamed. Rows of the same
+//! process can be in several files of a day until they are merged; [`merge`] leaves the one that counts.
+
+pub mod merge;
+pub mod rows;
+pub mod schema;
+mod twins;
+pub mod write;
+
+use crate::record::Record;
+use anyhow::{Context, Result, ensure};
+use rows::Arrival;
+use chrono::{DateTime, NaiveDate};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a day's folder is called, as Hive's partitions are.
+const DAY: &str = "date=";
+/// How a file of the dataset ends.
+pub const SUFFIX: &str = ".parquet";
+
+/// The folder in it that is not for readers.
+const OWN: &str = "_customs";
+
+/// A dataset.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    root: PathBuf,
+}
+
+/// A day of it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(NaiveDate);
+
+const MICROS: i64 = 86_400_000_000;
+/// A process that says it began longer ago is believed to be of the day on which it was heard of.
+const OLDEST: i64 = 366 * MICROS;
+/// And one that begins in the future, past what clocks differ by.
+const NEWEST: i64 = MICROS;
+
+impl Day {
+    /// The day that a record belongs to: the one on which its process began.
+    pub fn of_record(record: &Record, arrival: &Arrival) -> Day {
+        let plausible = arrival.time - OLDEST..=arrival.time + NEWEST;
+        Day::of(record.start.filter(|start| plausible.contains(start)).unwrap_or(arrival.time))
+    }
+
+    /// The day, in UTC, of a moment in microseconds since 1970.
+    pub fn of(micros: i64) -> Day {
+        Day(DateTime::from_timestamp_micros(micros).unwrap_or_default().date_naive())
+    }
+
+    /// `date=2026-11-22`.
+    pub fn folder(&self) -> String {
+        format!("{DAY}{}", self.0)
+    }
+
+    fn named(folder: &str) -> Option<Day> {
+        folder.strip_prefix(DAY)?.parse().ok().map(Day)
+    }
+}
+
+impl Dataset {
+    /// The one in this folder, which is made if it is not there.
+    pub fn create(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root).with_context(|| format!("cannot make the dataset's folder {}", root.display()))?;
+        Ok(Dataset { root: root.to_path_buf() })
+    }
+
+    /// The collector's own folder in it, made if it is not there.
+    pub fn own(&self) -> Result<PathBuf> {
+        let own = self.root.join(OWN);
+        fs::create_dir_all(&own).with_context(|| format!("cannot make {}", own.display()))?;
+        Ok(own)
+    }
+
+    /// For as long as the file is open, nobody else writes into the dataset.
+    pub fn lock(&self) -> Result<fs::File> {
+        let path = self.own()?.join("lock");
+        let file = fs::File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let root = self.root.display();
+        ensure!(file.try_lock().is_ok(), "{root} is being written by another `customs collect` or `customs import`");
+        Ok(file)
+    }
+
+    /// The folder of a day.
+    pub fn folder(&self, day: &Day) -> PathBuf {
+        self.root.join(day.folder())
+    }
+
+    /// The days that have a folder, in order.
+    pub fn days(&self) -> Result<Vec<Day>> {
+        let entries =
+            fs::read_dir(&self.root).with_context(|| format!("cannot read the dataset {}", self.root.display()))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut days: Vec<Day> = names.filter_map(|name| Day::named(&name)).collect();
+        days.sort();
+        Ok(days)
+    }
+
+    /// The files of a day, in order; what is still being written is not among them.
+    pub fn files(&self, day: &Day) -> Result<Vec<PathBuf>> {
+        let folder = self.folder(day);
+        let entries = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let mut files: Vec<PathBuf> =
+            names.filter(|name| !name.starts_with('.') && name.ends_with(SUFFIX)).map(|name| folder.join(name)).collect();
+        files.sort();
+        Ok(files)
+    }
+}
+
+/// Makes what was written, renamed or removed in a folder last.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    let sync = || fs::File::open(folder)?.sync_all();
+    sync().with_context(|| format!("cannot write {} to its disk", folder.display()))
+}

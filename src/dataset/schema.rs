@@ -1,0 +1,93 @@
+//! The columns of the dataset. Their names are those of the record's fields; docs/DATASET.md says what each holds.
+
+use crate::record::{FLAGS, NUMBERS, TEXTS};
+use arrow::datatypes::{DataType, Field as Column, Fields, Schema, SchemaRef, TimeUnit};
+use customs_spec::record::Field;
+use std::sync::{Arc, LazyLock};
+
+/// When the collector got the message.
+pub const ARRIVED: &str = "arrived";
+/// Who sent it: an address, or the socket's or file's kind.
+pub const SOURCE: &str = "source";
+/// Whether the sender's address is one of `host`.
+pub const HOST_VERIFIED: &str = "host_verified";
+/// Whether the kernel says that the sender has this `uid`.
+pub const UID_VERIFIED: &str = "uid_verified";
+/// The parts of the record that did not arrive.
+pub const MISSING_PARTS: &str = "missing_parts";
+
+/// By which rows are sorted in a file: a user's jobs lie together, and so do the processes of a job.
+pub const ORDER: [&str; 4] = [Field::Username.key(), Field::System.key(), Field::JobId.key(), Field::Start.key()];
+
+/// Text of few different values.
+pub fn word() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// The child of a list.
+pub fn item(of: DataType) -> Arc<Column> {
+    Arc::new(Column::new("item", of, true))
+}
+
+/// Microseconds since 1970, UTC.
+pub fn time() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+/// Names and versions.
+fn map() -> DataType {
+    let pair = Fields::from(vec![Column::new("key", word(), false), Column::new("value", word(), true)]);
+    DataType::Map(Arc::new(Column::new("key_value", DataType::Struct(pair), false)), false)
+}
+
+/// The columns as they are in memory, and as readers of Arrow see them.
+pub static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let column = |field: &Field| -> Column {
+        let (kind, optional) = match field {
+            Field::Id => (DataType::FixedSizeBinary(16), false),
+            Field::Parent => (DataType::FixedSizeBinary(16), true),
+            Field::Seq => (DataType::UInt32, false),
+            Field::Start => (time(), true),
+            Field::Elapsed => (DataType::Float64, false),
+            Field::Rate | Field::Weight => (DataType::Float64, true),
+            Field::Canary => (word(), true),
+            Field::Packages | Field::Direct | Field::Libraries => (DataType::List(item(word())), false),
+            Field::Versions => (map(), false),
+            field if TEXTS.contains(field) => (word(), false),
+            field if NUMBERS.contains(field) => (DataType::Int64, false),
+            field => {
+                debug_assert!(FLAGS.contains(field));
+                (DataType::Boolean, false)
+            }
+        };
+        Column::new(field.key(), kind, optional)
+    };
+    let fields = Field::ALL.iter().filter(|field| !matches!(field, Field::Schema | Field::Part | Field::Parts));
+    let mut columns: Vec<Column> = fields.map(column).collect();
+    columns.extend([
+        Column::new(ARRIVED, time(), false),
+        Column::new(SOURCE, word(), false),
+        Column::new(HOST_VERIFIED, DataType::Boolean, true),
+        Column::new(UID_VERIFIED, DataType::Boolean, true),
+        Column::new(MISSING_PARTS, DataType::List(item(DataType::UInt8)), false),
+    ]);
+    Arc::new(Schema::new(columns))
+});
+
+/// The same columns with every dictionary taken apart: what rows are merged as, because dictionaries of many files
+/// cannot be told from each other by their numbers.
+pub static PLAIN: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let columns = SCHEMA.fields().iter().map(|column| column.as_ref().clone().with_data_type(plain(column.data_type())));
+    Arc::new(Schema::new(columns.collect::<Vec<_>>()))
+});
+
+fn plain(kind: &DataType) -> DataType {
+    let child = |column: &Arc<Column>| Arc::new(column.as_ref().clone().with_data_type(plain(column.data_type())));
+    match kind {
+        DataType::Dictionary(..) => DataType::Utf8,
+        DataType::List(column) => DataType::List(child(column)),
+        DataType::Map(column, sorted) => DataType::Map(child(column), *sorted),
+        DataType::Struct(columns) => DataType::Struct(columns.iter().map(child).collect()),
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,86 @@
+//! From a file: a message or a record a line.
+
+use super::{Importer, Note, bar};
+use crate::dataset::rows::Arrival;
+use crate::record::{Record, message_in, read, time_of};
+use anyhow::{Context, Result, bail};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+/// A longer line is no record.
+const LONGEST: u64 = 256 << 10;
+
+/// Reads what was not read before.
+pub fn import(path: &Path, note: &Note, into: &mut Importer) -> Result<()> {
+    let name = path.display().to_string();
+    if name == "-" {
+        return lines(&name, &mut BufReader::new(io::stdin()), 0, |_| Ok(()), into);
+    }
+    let mut file = File::open(path).with_context(|| format!("cannot read {name}"))?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        bail!("{name} is a folder; name its files, as in --from {name}/*.json");
+    }
+    // The same file, if it was only added to since.
+    let identity = format!("{} {}", metadata.dev(), metadata.ino());
+    let known = note.read().and_then(|text| text.strip_prefix(&identity)?.trim().parse::<u64>().ok());
+    let offset = known.filter(|offset| *offset <= metadata.len()).unwrap_or_default();
+    file.seek(SeekFrom::Start(offset))?;
+    let progress = bar(metadata.len(), "{spinner} {bar:40} {bytes} of {total_bytes}, {eta} left");
+    progress.set_position(offset);
+    let done = |offset: u64| {
+        progress.set_position(offset);
+        note.write(&format!("{identity} {offset}\n"))
+    };
+    lines(&name, &mut BufReader::with_capacity(1 << 20, file), offset, done, into)?;
+    progress.finish_and_clear();
+    Ok(())
+}
+
+fn lines(
+    name: &str,
+    from: &mut impl BufRead,
+    mut offset: u64,
+    done: impl Fn(u64) -> Result<()>,
+    into: &mut Importer,
+) -> Result<()> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let length = from.take(LONGEST).read_until(b'\n', &mut line).with_context(|| format!("cannot read {name}"))?;
+        if length == 0 {
+            into.flush()?;
+            return done(offset);
+        }
+        let place = offset;
+        offset += length as u64;
+        let text = line.trim_ascii();
+        if text.is_empty() {
+            continue;
+        }
+        let message = message_in(text);
+        let is_due = match read(&message) {
+            Ok(record) => {
+                let arrival = arrival(&message, &record);
+                into.take(record, arrival)?
+            }
+            Err(why) => {
+                into.reject(&format!("{name}, byte {place}"), &why);
+                false
+            }
+        };
+        if is_due {
+            into.flush()?;
+            done(offset)?;
+        }
+    }
+}
+
+/// When the record was sent is the nearest to when it arrived that a file tells.
+fn arrival(message: &[u8], record: &Record) -> Arrival {
+    let end = record.start.map(|start| start + (record.elapsed * 1e6) as i64);
+    let time = time_of(message).or(end).unwrap_or_else(|| chrono::Utc::now().timestamp_micros());
+    Arrival { time, source: "file".to_string(), ..Arrival::default() }
+}

@@ -1,0 +1,182 @@
+//! `customs import`: what another receiver has kept becomes a dataset, or more of one.
+//!
+//! Records are read in whatever order they come and written as files of the dataset. At the end, all files of each day
+//! that was touched are merged, and of a record that was there already one row is left: that is what makes an import
+//! something that can be done again.
+
+mod elasticsearch;
+mod lines;
+
+use crate::cli::Import;
+use crate::dataset::rows::{Arrival, Rows};
+use crate::dataset::schema::SCHEMA;
+use crate::dataset::write::{Writer, sorted};
+use crate::dataset::{Dataset, Day, SUFFIX, merge};
+use crate::record::{Joiner, Record, Rejected};
+use crate::{NO, stdout};
+use anyhow::{Context, Result};
+use arrow::array::UInt32Array;
+use arrow::compute::take_record_batch;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Rows that are kept in memory before they are written.
+const ROWS: usize = 100_000;
+/// Records of which parts are waited for, within that.
+const MOST_WAITING: usize = 10_000;
+/// Reasons for which a line was no record that are shown.
+const SHOWN: usize = 5;
+
+/// Imports, and says what came of it. Exit status 1 if something was no record.
+pub fn run(args: &Import) -> Result<ExitCode> {
+    let dataset = Dataset::create(&args.out)?;
+    let _lock = dataset.lock()?;
+    merge::heal(&dataset)?;
+    let notes = dataset.own()?.join("import");
+    fs::create_dir_all(&notes).with_context(|| format!("cannot make {}", notes.display()))?;
+    let mut import = Importer::new(dataset.clone());
+    for from in &args.from {
+        let note = Note::of(&notes, from, args.again)?;
+        if from.starts_with("http://") || from.starts_with("https://") {
+            elasticsearch::import(from, &note, &mut import)?;
+        } else {
+            lines::import(Path::new(from), &note, &mut import)?;
+        }
+        import.flush()?;
+    }
+    let Importer { read, rejected, problems, days, .. } = import;
+    let bar = bar(days.len() as u64, "{spinner} merging day {pos} of {len}");
+    let mut known = 0;
+    for day in &days {
+        known += merge::settle(&dataset, day)?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let kept = read - known;
+    if args.json {
+        let answer = json!({ "read": read, "kept": kept, "known": known, "rejected": rejected, "days": days.len() });
+        stdout::answer(&format!("{answer}\n"))?;
+    } else {
+        for problem in problems {
+            eprintln!("customs: {problem}");
+        }
+        stdout::answer(&format!(
+            "{read} records read: {kept} kept in {} days, {known} were there already or are older reports; {rejected} lines are no records\n",
+            days.len()
+        ))?;
+    }
+    Ok(if rejected > 0 { ExitCode::from(NO) } else { ExitCode::SUCCESS })
+}
+
+/// A progress bar; nothing is drawn where standard error is no terminal.
+fn bar(length: u64, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(5)).with_style(style)
+}
+
+/// How far an earlier import of the same source got, in a file.
+struct Note(PathBuf);
+
+impl Note {
+    fn of(folder: &Path, source: &str, again: bool) -> Result<Self> {
+        let note = Note(folder.join(format!("{:08x}", crc32fast::hash(source.as_bytes()))));
+        if again && note.0.exists() {
+            fs::remove_file(&note.0).with_context(|| format!("cannot remove {}", note.0.display()))?;
+        }
+        Ok(note)
+    }
+
+    fn read(&self) -> Option<String> {
+        fs::read_to_string(&self.0).ok()
+    }
+
+    /// When what came before is in the dataset.
+    fn write(&self, text: &str) -> Result<()> {
+        let new = self.0.with_extension("new");
+        let write = || fs::write(&new, text).and_then(|()| fs::rename(&new, &self.0));
+        write().with_context(|| format!("cannot write {}", self.0.display()))
+    }
+}
+
+/// Collects records and writes them.
+struct Importer {
+    dataset: Dataset,
+    rows: Rows,
+    of_day: Vec<Day>,
+    joiner: Joiner<Arrival>,
+    days: BTreeSet<Day>,
+    name: String,
+    files: u32,
+    read: u64,
+    rejected: u64,
+    problems: Vec<String>,
+}
+
+impl Importer {
+    fn new(dataset: Dataset) -> Self {
+        // A name that is never used again: see `merge::fresh_name`.
+        let salt = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id()) as u32;
+        Importer {
+            dataset,
+            rows: Rows::default(),
+            of_day: Vec::new(),
+            joiner: Joiner::default(),
+            days: BTreeSet::new(),
+            name: format!("import-{}-{salt:08x}", chrono::Utc::now().format("%Y%m%dT%H%M%S")),
+            files: 0,
+            read: 0,
+            rejected: 0,
+            problems: Vec::new(),
+        }
+    }
+
+    /// A record, or a part of one. Whether it is time to [`Importer::flush`] and to note how far the source was read.
+    fn take(&mut self, record: Record, arrival: Arrival) -> Result<bool> {
+        if record.is_whole() {
+            self.push(&record, &arrival)?;
+        } else if let Some((record, arrival)) = self.joiner.take(record, arrival) {
+            self.push(&record, &arrival)?;
+        }
+        Ok(self.rows.len() >= ROWS || self.joiner.len() >= MOST_WAITING)
+    }
+
+    fn push(&mut self, record: &Record, arrival: &Arrival) -> Result<()> {
+        self.read += 1;
+        self.of_day.push(Day::of_record(record, arrival));
+        self.rows.push(record, arrival)
+    }
+
+    fn reject(&mut self, place: &str, why: &Rejected) {
+        self.rejected += 1;
+        match self.problems.len() {
+            shown if shown < SHOWN => self.problems.push(format!("{place}: {why}")),
+            SHOWN => self.problems.push("… and more".to_string()),
+            _ => {}
+        }
+    }
+
+    /// Everything that was taken is in the dataset, records without some of their parts as well.
+    fn flush(&mut self) -> Result<()> {
+        for (record, arrival) in self.joiner.incomplete() {
+            self.push(&record, &arrival)?;
+        }
+        let rows = self.rows.take()?;
+        let mut by_day: BTreeMap<Day, Vec<u32>> = BTreeMap::new();
+        for (row, day) in (0..).zip(self.of_day.drain(..)) {
+            by_day.entry(day).or_default().push(row);
+        }
+        for (day, of_day) in by_day {
+            self.files += 1;
+            let path = self.dataset.folder(&day).join(format!("{}-{:06}{SUFFIX}", self.name, self.files));
+            let mut out = Writer::create(&path, SCHEMA.clone(), &[])?;
+            out.write(&sorted(&take_record_batch(&rows, &UInt32Array::from(of_day))?)?)?;
+            out.finish()?;
+            self.days.insert(day);
+        }
+        Ok(())
+    }
+}
