@@ -32,6 +32,8 @@ mod harm;
 mod receivers;
 // Real jobs are reported however they end.
 mod jobs;
+// Real containers are told apart, and their users known.
+mod containers;
 // Real packages are reported as they are.
 mod wheels;
 // Many at once are all reported, and none twice.

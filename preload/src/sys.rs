@@ -264,17 +264,27 @@ pub unsafe fn make_writable(start: usize, length: usize) -> Option<()> {
     positive(unsafe { call(libc::SYS_mprotect, start, length, protection, 0, 0, 0) }).map(|_| ())
 }
 
-/// Whether a file is there, regular, and may be executed.
-pub fn can_execute(path: &CStr) -> bool {
+/// What fstatat(2) says of a path.
+fn status(path: &CStr) -> Option<libc::stat> {
     let (here, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
     let mut status = core::mem::MaybeUninit::<libc::stat>::zeroed();
     // SAFETY: fstatat(2) with a NUL-terminated path writes a `struct stat`.
-    let answer = unsafe { call(libc::SYS_newfstatat, here, path, status.as_mut_ptr() as usize, 0, 0, 0) };
-    // SAFETY: zero bytes, or what the kernel wrote, are a `struct stat`.
-    let mode = unsafe { status.assume_init_ref() }.st_mode;
+    positive(unsafe { call(libc::SYS_newfstatat, here, path, status.as_mut_ptr() as usize, 0, 0, 0) })?;
+    // SAFETY: what the kernel wrote is a `struct stat`.
+    Some(unsafe { status.assume_init() })
+}
+
+/// Whose file it is, as this user namespace calls them.
+pub fn owner(path: &CStr) -> Option<u32> {
+    status(path).map(|status| status.st_uid)
+}
+
+/// Whether a file is there, regular, and may be executed.
+pub fn can_execute(path: &CStr) -> bool {
+    let is_regular = status(path).is_some_and(|status| status.st_mode & libc::S_IFMT == libc::S_IFREG);
+    let (here, path) = (libc::AT_FDCWD as usize, path.as_ptr() as usize);
     // SAFETY: faccessat(2) with a NUL-terminated path.
-    let may = unsafe { call(libc::SYS_faccessat, here, path, libc::X_OK as usize, 0, 0, 0) };
-    answer == 0 && mode & libc::S_IFMT == libc::S_IFREG && may == 0
+    is_regular && unsafe { call(libc::SYS_faccessat, here, path, libc::X_OK as usize, 0, 0, 0) == 0 }
 }
 
 /// exit_group(2)

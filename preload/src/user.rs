@@ -10,7 +10,7 @@ use customs_spec::policy::Policy;
 /// The user of a process.
 #[derive(Clone, Copy)]
 pub struct User {
-    /// Outside of user namespaces.
+    /// Outside of user namespaces, as far as the kernel tells.
     pub uid: u32,
     /// Login name; empty where only a name service knows it.
     pub name: Short,
@@ -27,28 +27,41 @@ const LINE: usize = 4096;
 impl User {
     /// This process's.
     pub fn of_process(policy: Policy, claims: &Claims) -> Self {
-        let uid = uid();
-        User { uid, name: name(uid, claims), is_staff: is_staff(policy) }
+        let mut space = [0; MAP];
+        let map = uid_map(&mut space);
+        let tells = leads_to_node(map);
+        let uid = if tells { translated(sys::uid(), map) } else { claimed(claims).unwrap_or_else(sys::uid) };
+        User { uid, name: name(uid, claims), is_staff: is_staff(policy, tells) }
     }
 }
 
-/// The user id outside of a user namespace, in which everybody may be 0.
-fn uid() -> u32 {
-    let uid = sys::uid();
-    let (mut link, mut space) = ([0; 32], [0; MAP]);
+/// The map of a user namespace, in which everybody may be 0; nothing in the first one.
+fn uid_map(space: &mut [u8]) -> &[u8] {
+    let mut link = [0; 32];
     // The name of the first user namespace is a constant (`PROC_USER_INIT_INO` in linux/proc_ns.h), and a link is
     // read in a third of the time of a map.
     if sys::read_link(c"/proc/self/ns/user", &mut link) == Some(b"user:[4026531837]") {
-        return uid;
+        return b"";
     }
-    sys::read_file(c"/proc/self/uid_map", &mut space).map_or(uid, |map| translated(uid, map))
+    sys::read_file(c"/proc/self/uid_map", space).unwrap_or_default()
 }
 
-/// `id` through the lines of a map, each inside, outside, count: user_namespaces(7), "uid_map".
+/// Whether the numbers outside are the node's. They are the parent namespace's, and that can be a namespace itself, in
+/// which the user is 0: Charliecloud's `ch-run` makes two, and so does `podman --userns=keep-id` without root. Where a
+/// map names the parent's 0, it tells: that is who /proc/version belongs to, unless it is not the node's root.
+fn leads_to_node(map: &[u8]) -> bool {
+    let root = ranges(map).find_map(|[inside, outside, _]| (outside == 0).then_some(inside));
+    root.is_none_or(|root| sys::owner(c"/proc/version").is_none_or(|owner| owner == root))
+}
+
+/// The ranges of a map, each inside, outside, count: user_namespaces(7), "uid_map".
+fn ranges(map: &[u8]) -> impl Iterator<Item = [u32; 3]> {
+    map.split(|byte| *byte == b'\n').filter_map(numbers)
+}
+
+/// `id` through a map.
 fn translated(id: u32, map: &[u8]) -> u32 {
-    let lines = map.split(|byte| *byte == b'\n');
-    let mut ranges = lines.filter_map(numbers);
-    let outside = ranges.find_map(|[inside, outside, count]| {
+    let outside = ranges(map).find_map(|[inside, outside, count]| {
         let distance = id.checked_sub(inside)?;
         if distance < count { outside.checked_add(distance) } else { None }
     });
@@ -60,13 +73,20 @@ fn numbers(line: &[u8]) -> Option<[u32; 3]> {
     Some([decimal(words.next()?)?, decimal(words.next()?)?, decimal(words.next()?)?])
 }
 
-/// Whether the user is in one of the staff's groups. Groups that a user namespace does not map count as nobody's.
-fn is_staff(policy: Policy) -> bool {
+/// The number that Slurm gives the job's user.
+fn claimed(claims: &Claims) -> Option<u32> {
+    let [_, number] = &claims.slurm_user;
+    decimal(number.get())
+}
+
+/// Whether the user is in one of the staff's groups. Groups that a user namespace does not map count as nobody's; where
+/// the map does not tell the node's numbers, those inside count.
+fn is_staff(policy: Policy, map_tells: bool) -> bool {
     if policy.staff().next().is_none() {
         return false;
     }
     let (mut groups, mut space) = ([0; 2048], [0; MAP]);
-    let map = sys::read_file(c"/proc/self/gid_map", &mut space).unwrap_or_default();
+    let map = if map_tells { sys::read_file(c"/proc/self/gid_map", &mut space) } else { None }.unwrap_or_default();
     let own = sys::groups(&mut groups).iter().copied().chain([sys::gid()]);
     own.map(|group| translated(group, map)).any(|group| policy.staff().any(|staff| staff == group))
 }
@@ -74,11 +94,9 @@ fn is_staff(policy: Policy) -> bool {
 /// The login name of `uid`: from /etc/passwd, else from Slurm if that speaks of the same number; else empty, for
 /// the collector to look up.
 fn name(uid: u32, claims: &Claims) -> Short {
-    let [slurm_name, slurm_uid] = &claims.slurm_user;
-    in_passwd(uid, &mut [0; LINE]).unwrap_or_else(|| match decimal(slurm_uid.get()) {
-        Some(number) if number == uid => *slurm_name,
-        _ => Short::of(b""),
-    })
+    let [slurm_name, _] = &claims.slurm_user;
+    in_passwd(uid, &mut [0; LINE])
+        .unwrap_or_else(|| if claimed(claims) == Some(uid) { *slurm_name } else { Short::of(b"") })
 }
 
 /// The name in the first line of /etc/passwd (passwd(5)) that has this number.
