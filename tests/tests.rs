@@ -28,6 +28,8 @@ mod forks;
 mod recorder;
 // No program runs differently for it.
 mod harm;
+// What is sent is kept, once and whole.
+mod collect;
 // Real receivers take what is sent.
 mod receivers;
 // Real jobs are reported however they end.

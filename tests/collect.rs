@@ -1,0 +1,392 @@
+//! What is sent is kept: by every way in, once, whole, and through whatever happens to the collector.
+
+use crate::support::collector::{Collector, Dataset, Row, files, id, message, rows};
+use crate::support::hosts;
+use crate::support::library::Library;
+use crate::support::trial::{PACKAGES, SITE, bare, python};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::net::{TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+fn the_only(rows: Vec<Row>) -> Row {
+    let [row] = rows.try_into().unwrap_or_else(|rows: Vec<Row>| panic!("{} rows: {rows:?}", rows.len()));
+    row
+}
+
+fn import(out: &Path, arguments: &[&str]) -> (Option<i32>, Value, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
+    let output = command.args(["import", "--json", "--out"]).arg(out).args(arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_default(), error)
+}
+
+#[test]
+fn a_python_under_the_library_is_a_row_of_the_dataset() {
+    let dataset = Dataset::new();
+    let collector = Collector::on_loopback(&dataset.path(), &[]);
+    let site = SITE.replace("{receiver}", &collector.address("udp").to_string());
+    let library = Library::compile(&site, PACKAGES);
+    let mut command = bare(python());
+    command.args(["-c", "import sqlite3, os; print(os.getpid())"]).env("LD_PRELOAD", library.path());
+    let variables = [
+        ("SLURM_JOB_ID", "4711"),
+        ("SLURMD_NODENAME", "nid00012"),
+        ("SLURM_JOB_NUM_NODES", "3"),
+        ("SLURM_JOB_QOS", "regular"),
+        ("SLURM_JOB_ACCOUNT", "m1234"),
+        ("CUSTOMS_CANARY", "c-1"),
+    ];
+    let output = command.envs(variables).output().unwrap();
+    let pid = String::from_utf8(output.stdout).unwrap().trim().to_string();
+    collector.wait_for("customs_parsed_total", |count| count == 1.0);
+    collector.stop();
+    let row = the_only(dataset.rows());
+    for (column, expected) in [
+        ("pid", pid.as_str()),
+        ("job_id", "4711"),
+        ("num_nodes", "3"),
+        ("qos", "regular"),
+        ("repo", "m1234"),
+        ("system", "test"),
+        ("is_compute", "true"),
+        ("executable", python()),
+        ("exit", "normal"),
+        ("packages", "[sqlite3]"),
+        ("direct", "[sqlite3]"),
+        ("canary", "c-1"),
+        ("source", "127.0.0.1"),
+        ("missing_parts", "[]"),
+        ("seq", "0"),
+    ] {
+        assert_eq!(row[column], expected, "{column}: {row:?}");
+    }
+    assert!(row["versions"].starts_with("{sqlite3: 3."), "{row:?}");
+    assert!(row["start"].starts_with(&row["date"]) && row["start"] < row["arrived"], "{row:?}");
+}
+
+#[test]
+fn every_way_in_brings_the_same_record() {
+    let dataset = Dataset::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, log) = (folder.path().join("log"), folder.path().join("customs.json"));
+    let unix = format!("unix://{}", socket.display());
+    let arguments =
+        ["--listen", "udp://127.0.0.1:0", "tcp://127.0.0.1:0", &unix, "--follow", log.to_str().unwrap()];
+    let collector = Collector::start(&dataset.path(), &[&arguments[..], &["--metrics", "127.0.0.1:0"]].concat());
+    let uid = nix::unistd::getuid().as_raw();
+    let framed = |number: u64| {
+        message(|record| {
+            record["id"] = json!(id(number));
+            record["uid"] = json!(uid);
+        })
+    };
+    let text = |number: u64| String::from_utf8(framed(number)).unwrap();
+    let body = |number: u64| text(number).split_once(" - {").map(|(_, body)| format!("{{{body}")).unwrap();
+
+    collector.send(&framed(1));
+    UnixDatagram::unbound().unwrap().send_to(&framed(2), &socket).unwrap();
+    let mut stream = TcpStream::connect(collector.address("tcp")).unwrap();
+    let counted = text(3);
+    write!(stream, "{} {counted}{}\n{} {}", counted.len(), text(4), text(5).len(), text(5)).unwrap();
+    // As rsyslog's templates write a message: as it came, its MSG alone, and in an object of their own.
+    fs::write(&log, format!("{}\n{}\n", text(6), body(7))).unwrap();
+    let mut grown = fs::OpenOptions::new().append(true).open(&log).unwrap();
+    writeln!(grown, "{}", json!({ "host": "nid1", "msg": format!(" {}", body(8)) })).unwrap();
+    collector.wait_for("customs_parsed_total", |count| count == 8.0);
+    // logrotate takes the file away, and rsyslog begins another.
+    fs::rename(&log, folder.path().join("customs.json.1")).unwrap();
+    fs::write(&log, body(9) + "\n").unwrap();
+    collector.wait_for("customs_parsed_total", |count| count == 9.0);
+    collector.stop();
+
+    let rows: BTreeMap<String, Row> = dataset.rows().into_iter().map(|row| (row["id"].clone(), row)).collect();
+    assert_eq!(rows.len(), 9);
+    let of = |number: u64, column: &str| rows[&id(number)][column].as_str();
+    for number in 1..=9 {
+        assert_eq!((of(number, "username"), of(number, "packages"), of(number, "elapsed")), ("alice", "[numpy]", "1.5"));
+        assert_eq!(of(number, "source"), ["127.0.0.1", "unix", "127.0.0.1", "127.0.0.1", "127.0.0.1", "file", "file", "file", "file"][number as usize - 1]);
+        // The kernel says who writes to a socket of this machine; root may speak for others.
+        let verified = if number == 2 && uid != 0 { "true" } else { "" };
+        assert_eq!(of(number, "uid_verified"), verified, "{number}");
+    }
+    assert!(!socket.exists(), "the socket is removed at the end");
+}
+
+#[test]
+fn of_a_process_one_row_is_left_whatever_came_of_it_and_whenever() {
+    let dataset = Dataset::new();
+    let collector = Collector::on_loopback(&dataset.path(), &["--every", "1"]);
+    let mut sent = 0.0;
+    let mut send = |edit: &dyn Fn(&mut Value)| {
+        collector.send(&message(|record| edit(record)));
+        sent += 1.0;
+        collector.wait_for("customs_received_total", |count| count == sent);
+    };
+    let part = |number: u64, name: &'static str| {
+        move |record: &mut Value| {
+            record["id"] = json!(id(1));
+            record["parts"] = json!(3);
+            record["part"] = json!(number);
+            record["packages"] = json!([name]);
+            record["versions"] = json!({ name: "1" });
+        }
+    };
+    // In the same file: parts in disorder, one of them twice.
+    send(&part(3, "c"));
+    send(&part(1, "a"));
+    send(&part(1, "a"));
+    // In another file: what is left of it, and reports of other processes.
+    let written = |count: f64| collector.wait_for("customs_written_total{sink=\"dataset\"}", |now| now >= count);
+    written(1.0);
+    send(&part(2, "b"));
+    for seq in [0, 2, 1] {
+        send(&|record| {
+            record["id"] = json!(id(2));
+            record["seq"] = json!(seq);
+            record["exit"] = json!(format!("exit {seq}"));
+        });
+    }
+    written(5.0);
+    // After an exec, seq begins anew.
+    for (elapsed, exit) in [(1.0, "exec"), (9.0, "normal"), (5.0, "exec")] {
+        send(&|record| {
+            record["id"] = json!(id(3));
+            record["elapsed"] = json!(elapsed);
+            record["exit"] = json!(exit);
+        });
+    }
+    // Another list of the same process is another record.
+    send(&|record| {
+        record["id"] = json!(id(3));
+        record["list"] = json!("everything");
+    });
+    written(9.0);
+    // And the whole of it once more, as a relay does that was not answered.
+    send(&part(2, "b"));
+    // Enough files, so that they are merged.
+    for number in 10..18 {
+        send(&|record| record["id"] = json!(id(number)));
+        written(number as f64);
+    }
+    collector.wait_for("customs_merged_files_total", |count| count >= 8.0);
+    collector.stop();
+    // An import of nothing new merges what is left of the days that it touches.
+    let file = dataset.path().with_extension("json");
+    fs::write(&file, message(|record| record["id"] = json!(id(17)))).unwrap();
+    let (status, answer, error) = import(&dataset.path(), &["--from", file.to_str().unwrap()]);
+    assert_eq!((status, &answer["kept"], &answer["read"]), (Some(0), &json!(0), &json!(1)), "{answer} {error}");
+
+    let rows = dataset.rows();
+    let of = |number: u64| rows.iter().filter(|row| row["id"] == id(number)).cloned().collect::<Vec<_>>();
+    let joined = the_only(of(1));
+    let names: BTreeSet<char> = joined["packages"].chars().filter(char::is_ascii_lowercase).collect();
+    assert_eq!((names.len(), joined["missing_parts"].as_str()), (3, "[]"), "{joined:?}");
+    assert_eq!(joined["versions"].matches(": 1").count(), 3, "{joined:?}");
+    assert_eq!(the_only(of(2))["exit"], "exit 2");
+    let exits: BTreeSet<(String, String)> =
+        of(3).into_iter().map(|row| (row["list"].clone(), row["exit"].clone())).collect();
+    let expected = [("everything", "normal"), ("packages", "normal")].map(|(a, b)| (a.to_string(), b.to_string()));
+    assert_eq!(exits, BTreeSet::from(expected));
+    assert_eq!(rows.len(), 4 + 8);
+    assert_eq!(files(&dataset.path()).len(), 1);
+    // Sorted, as the document says.
+    let order: Vec<_> = rows.iter().map(|row| [&row["username"], &row["system"], &row["job_id"], &row["start"]]).collect();
+    assert!(order.is_sorted());
+}
+
+/// How often the collector is killed: `CUSTOMS_LONG=1` for a hundred times.
+fn kills() -> u64 {
+    if std::env::var_os("CUSTOMS_LONG").is_some() { 100 } else { 8 }
+}
+
+#[test]
+fn a_collector_that_is_killed_again_and_again_keeps_what_it_had_and_doubles_nothing() {
+    let dataset = Dataset::new();
+    let mut number = 0;
+    let mut kept: BTreeSet<String> = BTreeSet::new();
+    for round in 0..kills() {
+        // Small segments, so that it is killed while it writes, renames and merges.
+        let collector = Collector::on_loopback(&dataset.path(), &["--every", "1"]);
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let to = collector.address("udp");
+        let start = Instant::now();
+        let life = Duration::from_millis(1200 + (round * 7919) % 1700);
+        let mut sent: Vec<(Duration, String)> = Vec::new();
+        while start.elapsed() < life {
+            number += 1;
+            let message = message(|record| record["id"] = json!(id(number)));
+            socket.send_to(&message, to).unwrap();
+            sent.push((start.elapsed(), id(number)));
+            if number % 50 == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            if number % 5000 == 0 {
+                collector.signal(Signal::SIGHUP); // closes a segment
+            }
+        }
+        let lost = collector.metric("customs_dropped_by_kernel_total");
+        assert_eq!(lost, 0.0, "this machine cannot keep up with the test");
+        let end = start.elapsed();
+        collector.kill();
+        kept.extend(sent.into_iter().filter(|(when, _)| *when + Duration::from_secs(1) < end).map(|(_, id)| id));
+    }
+    Collector::on_loopback(&dataset.path(), &[]).stop();
+    let rows = dataset.rows();
+    let found: BTreeSet<String> = rows.iter().map(|row| row["id"].clone()).collect();
+    assert_eq!(found.len(), rows.len(), "rows that are there twice");
+    let missing: Vec<_> = kept.difference(&found).collect();
+    assert!(missing.is_empty(), "{} of {} are missing: {:?}", missing.len(), kept.len(), missing.first());
+    println!("{} kills: {} sent, {} older than a second, {} kept", kills(), number, kept.len(), rows.len());
+}
+
+#[test]
+fn a_full_disk_is_said_and_outlived() {
+    if !hosts::is_root("a small disk") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let disk = folder.path().to_str().unwrap();
+    let mount = |arguments: &[&str]| {
+        assert!(bare("mount").args(arguments).status().unwrap().success());
+    };
+    mount(&["-t", "tmpfs", "-o", "size=40m", "tmpfs", disk]);
+    let out = folder.path().join("dataset");
+    let collector = Collector::on_loopback(&out, &["--keep-free", "16"]);
+    let send = |number: u64| collector.send(&message(|record| record["id"] = json!(id(number))));
+    send(1);
+    collector.wait_for("customs_parsed_total", |count| count == 1.0);
+    let ballast = folder.path().join("ballast");
+    fs::write(&ballast, vec![1; 28 << 20]).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    send(2);
+    collector.wait_for("customs_dropped_disk_full_total", |count| count == 1.0);
+    assert!(collector.page("/healthz").starts_with("HTTP/1.1 503"));
+    fs::remove_file(&ballast).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    send(3);
+    collector.wait_for("customs_parsed_total", |count| count == 2.0);
+    assert!(collector.page("/healthz").starts_with("HTTP/1.1 200"));
+    let said = collector.stop();
+    let ids: BTreeSet<String> = rows(&out).into_iter().map(|row| row["id"].clone()).collect();
+    let status = bare("umount").arg(disk).status().unwrap();
+    assert_eq!(ids, BTreeSet::from([id(1), id(3)]));
+    assert!(said.contains("less than 16 MiB free") && said.contains("1 messages were dropped"), "{said}");
+    assert!(status.success());
+}
+
+#[test]
+fn floods_of_what_is_no_record_are_counted_and_leave_no_trace_but_a_bounded_file() {
+    let dataset = Dataset::new();
+    let collector = Collector::on_loopback(&dataset.path(), &[]);
+    let good = message(|_| ());
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let to = collector.address("udp");
+    let mut seed = 1_u64;
+    let mut random = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize
+    };
+    let count = 40_000;
+    for number in 0..count {
+        let garbage = match number % 4 {
+            0 => (0..random() % 1400).map(|_| random() as u8).collect(),
+            1 => good[..random() % good.len()].to_vec(),
+            2 => {
+                let mut message = good.clone();
+                let place = random() % message.len();
+                message[place] = random() as u8;
+                message
+            }
+            _ => vec![b'<'; if number % 400 == 3 { 65_000 } else { 100 }],
+        };
+        socket.send_to(&garbage, to).unwrap();
+        if number % 200 == 0 {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    // Someone else's name and host: that is marked, and cannot be told from the truth otherwise.
+    collector.send(&message(|record| {
+        record["id"] = json!(id(77));
+        record["host"] = json!("localhost.localdomain.invalid");
+    }));
+    collector.wait_for("customs_received_total", |received| received >= f64::from(count) * 0.99);
+    collector.send(&message(|record| record["id"] = json!(id(78))));
+    std::thread::sleep(Duration::from_secs(1));
+    let memory = collector.peak_memory();
+    let reasons = collector.page("/metrics");
+    collector.stop();
+    for reason in ["frame", "json", "record"] {
+        assert!(reasons.contains(&format!("customs_rejected_total{{reason=\"{reason}\"}}")), "{reasons}");
+    }
+    assert!(memory < 256, "{memory} MiB");
+    let rows = dataset.rows();
+    let unharmed = rows.iter().filter(|row| [id(77), id(78)].contains(&row["id"])).count();
+    assert_eq!(unharmed, 2);
+    let own = dataset.path().join("_customs");
+    let sizes: u64 = fs::read_dir(&own).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    assert!(sizes < 20 << 20, "{sizes}");
+}
+
+#[test]
+fn two_collectors_do_not_write_into_the_same_dataset() {
+    let dataset = Dataset::new();
+    let collector = Collector::on_loopback(&dataset.path(), &[]);
+    let mut second = Command::new(env!("CARGO_BIN_EXE_customs"));
+    let output =
+        second.args(["collect", "--listen", "udp://127.0.0.1:0", "--out"]).arg(dataset.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is being written by another"));
+    collector.stop();
+}
+
+#[test]
+fn a_program_and_a_file_get_every_record_as_json() {
+    let dataset = Dataset::new();
+    let folder = tempfile::tempdir().unwrap();
+    let (lines, other) = (folder.path().join("records.jsonl"), folder.path().join("other.jsonl"));
+    let program = format!("cat >> {}", other.display());
+    let arguments = ["--json-lines", lines.to_str().unwrap(), "--program", &program];
+    let collector = Collector::on_loopback(&dataset.path(), &arguments);
+    for number in 0..3 {
+        collector.send(&message(|record| record["id"] = json!(id(number))));
+    }
+    collector.wait_for("customs_parsed_total", |count| count == 3.0);
+    collector.stop();
+    for file in [lines, other] {
+        let text = fs::read_to_string(&file).unwrap();
+        let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(records.len(), 3, "{}", file.display());
+        assert_eq!((&records[2]["id"], &records[2]["packages"]), (&json!(id(2)), &json!(["numpy"])));
+        assert_eq!(records[2]["source"], "127.0.0.1");
+    }
+}
+
+#[test]
+fn an_import_can_be_done_again_and_goes_on_where_it_was() {
+    let dataset = Dataset::new();
+    let file = dataset.path().with_extension("json");
+    let lines = |numbers: std::ops::Range<u64>| -> Vec<u8> {
+        numbers.flat_map(|number| [message(|record| record["id"] = json!(id(number))), b"\n".to_vec()].concat()).collect()
+    };
+    let from = ["--from", file.to_str().unwrap()];
+    fs::write(&file, [lines(0..3), lines(0..1), b"nonsense\n".to_vec()].concat()).unwrap();
+    let (status, answer, error) = import(&dataset.path(), &from);
+    assert_eq!(status, Some(1));
+    assert_eq!(answer, json!({ "read": 4, "kept": 3, "known": 1, "rejected": 1, "days": 1 }), "{error}");
+    assert!(error.is_empty(), "{error}");
+    // Nothing new, then more of it, then all of it again.
+    assert_eq!(import(&dataset.path(), &from).1["read"], 0);
+    fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(&lines(3..5)).unwrap();
+    assert_eq!(import(&dataset.path(), &from).1["kept"], 2);
+    let (_, answer, _) = import(&dataset.path(), &[&from[..], &["--again"]].concat());
+    assert_eq!((&answer["read"], &answer["kept"]), (&json!(6), &json!(0)));
+    let ids: Vec<String> = dataset.rows().into_iter().map(|row| row["id"].clone()).collect();
+    assert_eq!(ids, [0, 1, 2, 3, 4].map(id));
+}
