@@ -28,6 +28,8 @@ mod forks;
 mod recorder;
 // No program runs differently for it.
 mod harm;
+// Nor where other tools, limits and debuggers are at work in it or around it.
+mod company;
 // Real receivers take what is sent.
 mod receivers;
 // Real jobs are reported however they end.
