@@ -141,7 +141,7 @@ fn without_proc_it_runs_and_reports_what_is_known() {
 }
 
 /// Installs a seccomp filter that answers socket(2) with `ACTION`.
-const SECCOMP: &str = r#"
+pub const SECCOMP: &str = r#"
 import ctypes, struct
 libc = ctypes.CDLL(None)
 number = {'x86_64': 41, 'aarch64': 198}[__import__('os').uname().machine]

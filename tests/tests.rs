@@ -28,6 +28,8 @@ mod forks;
 mod recorder;
 // No program runs differently for it.
 mod harm;
+// Nor where other tools, limits and debuggers are at work in it or around it.
+mod company;
 // What is sent is kept, once and whole.
 mod collect;
 // Real receivers take what is sent.

@@ -73,14 +73,14 @@ pub fn arm_signals(module: Raw) -> Option<()> {
     Some(())
 }
 
-/// Whether the policy speaks of this process: there is a whole one, nobody opted out, and of a parallel program it
-/// is rank 0. Asked at both doors before anything is touched.
+/// Whether the policy speaks of this process: there is a whole one, nobody opted out, of a parallel program it is
+/// rank 0, and it has no rights that its user has not. Asked at both doors before anything is touched.
 pub fn is_wanted() -> bool {
     let (Some(policy), Some(environment)) = (memory::policy(), Environment::of_process()) else { return false };
     let opted_out = environment.first_of(policy.opt_out().iter()).is_some();
     let nonzero = |value: &[u8]| value.iter().any(|digit| *digit != b'0') && value.iter().all(u8::is_ascii_digit);
     let other_rank = policy.ranks().iter().filter_map(|name| environment.get(name)).any(nonzero);
-    !opted_out && !other_rank
+    !opted_out && !other_rank && !Environment::is_of_a_stranger()
 }
 
 /// Everything that can be known when the first interpreter starts is learnt then. At the end a program may have

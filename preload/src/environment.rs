@@ -2,7 +2,7 @@
 //! may move and change it under our eyes (`putenv` in another thread, `setproctitle`).
 
 use crate::objects;
-use core::ffi::{CStr, c_char};
+use core::ffi::{CStr, c_char, c_ulong, c_void};
 
 /// The variables of this process.
 #[derive(Clone, Copy)]
@@ -37,6 +37,17 @@ impl Environment {
     /// The first of `names` that is set and not empty.
     pub fn first_of<'n>(&self, mut names: impl Iterator<Item = &'n [u8]>) -> Option<&'static [u8]> {
         names.find_map(|name| self.get(name))
+    }
+
+    /// Whether it was set up by somebody with fewer rights than the program has: secure-execution mode (ld.so(8)), as
+    /// for a set-user-ID program. The kernel says so beside the environment (`AT_SECURE`); getauxval(3), since glibc 2.16
+    /// and in musl, reads it. An older libc does not tell.
+    pub fn is_of_a_stranger() -> bool {
+        let Some(address) = objects::symbol(c"getauxval") else { return false };
+        // SAFETY: of this type in both.
+        let value = unsafe { core::mem::transmute::<*const c_void, unsafe extern "C" fn(c_ulong) -> c_ulong>(address) };
+        // SAFETY: callable at any time; it only reads.
+        unsafe { value(libc::AT_SECURE) != 0 }
     }
 
     fn variables(&self) -> impl Iterator<Item = *const c_char> {

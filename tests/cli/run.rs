@@ -129,7 +129,8 @@ fn signalled(signal: &str, to_the_group: bool, code: &str) -> super::Answer {
     use std::os::unix::process::CommandExt;
     let (site, python) = (Site::new(GOOD), python());
     let code = format!("import signal, time; open('ready', 'w').close(); {code}");
-    let mut command = site.command(one_liner(&[], &python, &code));
+    // A shell ignores SIGINT for what it puts into the background, and the tests may be among that.
+    let mut command = site.command(["run", "--", "env", "--default-signal=INT", &python, "-c", &code]);
     command.process_group(0).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let child = command.spawn().unwrap();
     while !site.path("ready").exists() {
@@ -152,4 +153,17 @@ fn the_key_that_interrupts_a_command_does_not_lose_its_record() {
 fn a_batch_system_that_ends_us_ends_the_command() {
     let answer = signalled("TERM", false, "time.sleep(60)");
     assert_eq!(answer.status, 143, "{answer:?}");
+}
+
+#[test]
+fn what_was_put_into_the_background_is_interrupted_by_no_key() {
+    let (site, python) = (Site::new(GOOD), python());
+    let code = "import os, signal; os.kill(os.getppid(), signal.SIGINT); os.kill(os.getpid(), signal.SIGINT); \
+                print(signal.getsignal(signal.SIGINT) == signal.SIG_IGN)";
+    let customs = site.command(one_liner(&["--output", "records"], &python, code));
+    let mut command = std::process::Command::new("env");
+    command.arg("--ignore-signal=INT").arg(customs.get_program()).args(customs.get_args()).current_dir(site.path(""));
+    let answer = super::Answer::of(command.output().unwrap());
+    assert_eq!((answer.status, answer.stdout.as_str()), (0, "True\n"), "{answer:?}");
+    assert!(fs::read_to_string(site.path("records")).unwrap().contains("ended normally"));
 }

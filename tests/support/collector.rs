@@ -1,6 +1,9 @@
 //! `customs collect` as a process, and the dataset that it makes.
 
 use super::trial::bare;
+use arrow::array::ArrayRef;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -162,12 +165,14 @@ pub fn rows(dataset: &Path) -> Vec<Row> {
         for batch in reader.map(Result::unwrap) {
             let options = FormatOptions::default();
             let schema = batch.schema();
-            let columns: Vec<_> = schema
-                .fields()
-                .iter()
-                .zip(batch.columns())
-                .map(|(field, column)| (field.name(), ArrayFormatter::try_new(column, &options).unwrap()))
-                .collect();
+            // Without the zone, which is UTC: names of zones are known to another crate.
+            let plain = |column: &ArrayRef| match column.data_type() {
+                DataType::Timestamp(unit, _) => cast(column, &DataType::Timestamp(*unit, None)).unwrap(),
+                _ => column.clone(),
+            };
+            let arrays: Vec<ArrayRef> = batch.columns().iter().map(plain).collect();
+            let cells = arrays.iter().map(|column| ArrayFormatter::try_new(column, &options).unwrap());
+            let columns: Vec<_> = schema.fields().iter().map(|field| field.name()).zip(cells).collect();
             rows.extend((0..batch.num_rows()).map(|at| {
                 let cells = columns.iter().map(|(name, cells)| (name.to_string(), cells.value(at).to_string()));
                 cells.chain([("date".to_string(), date.clone())]).collect::<Row>()
