@@ -77,8 +77,7 @@ fn every_way_in_brings_the_same_record() {
     let folder = tempfile::tempdir().unwrap();
     let (socket, log) = (folder.path().join("log"), folder.path().join("customs.json"));
     let unix = format!("unix://{}", socket.display());
-    let arguments =
-        ["--listen", "udp://127.0.0.1:0", "tcp://127.0.0.1:0", &unix, "--follow", log.to_str().unwrap()];
+    let arguments = ["--listen", "udp://127.0.0.1:0", "tcp://127.0.0.1:0", &unix, "--follow", log.to_str().unwrap()];
     let collector = Collector::start(&dataset.path(), &[&arguments[..], &["--metrics", "127.0.0.1:0"]].concat());
     let uid = nix::unistd::getuid().as_raw();
     let framed = |number: u64| {
@@ -110,8 +109,15 @@ fn every_way_in_brings_the_same_record() {
     assert_eq!(rows.len(), 9);
     let of = |number: u64, column: &str| rows[&id(number)][column].as_str();
     for number in 1..=9 {
-        assert_eq!((of(number, "username"), of(number, "packages"), of(number, "elapsed")), ("alice", "[numpy]", "1.5"));
-        assert_eq!(of(number, "source"), ["127.0.0.1", "unix", "127.0.0.1", "127.0.0.1", "127.0.0.1", "file", "file", "file", "file"][number as usize - 1]);
+        assert_eq!(
+            (of(number, "username"), of(number, "packages"), of(number, "elapsed")),
+            ("alice", "[numpy]", "1.5")
+        );
+        assert_eq!(
+            of(number, "source"),
+            ["127.0.0.1", "unix", "127.0.0.1", "127.0.0.1", "127.0.0.1", "file", "file", "file", "file"]
+                [number as usize - 1]
+        );
         // The kernel says who writes to a socket of this machine; root may speak for others.
         let verified = if number == 2 && uid != 0 { "true" } else { "" };
         assert_eq!(of(number, "uid_verified"), verified, "{number}");
@@ -197,7 +203,8 @@ fn of_a_process_one_row_is_left_whatever_came_of_it_and_whenever() {
     assert_eq!(rows.len(), 4 + 8);
     assert_eq!(files(&dataset.path()).len(), 1);
     // Sorted, as the document says.
-    let order: Vec<_> = rows.iter().map(|row| [&row["username"], &row["system"], &row["job_id"], &row["start"]]).collect();
+    let order: Vec<_> =
+        rows.iter().map(|row| [&row["username"], &row["system"], &row["job_id"], &row["start"]]).collect();
     assert!(order.is_sorted());
 }
 
@@ -373,7 +380,9 @@ fn an_import_can_be_done_again_and_goes_on_where_it_was() {
     let dataset = Dataset::new();
     let file = dataset.path().with_extension("json");
     let lines = |numbers: std::ops::Range<u64>| -> Vec<u8> {
-        numbers.flat_map(|number| [message(|record| record["id"] = json!(id(number))), b"\n".to_vec()].concat()).collect()
+        numbers
+            .flat_map(|number| [message(|record| record["id"] = json!(id(number))), b"\n".to_vec()].concat())
+            .collect()
     };
     let from = ["--from", file.to_str().unwrap()];
     fs::write(&file, [lines(0..3), lines(0..1), b"nonsense\n".to_vec()].concat()).unwrap();

@@ -229,7 +229,8 @@ impl Journal {
 
     /// Bytes that some sink has yet to read.
     pub fn backlog(&self) -> u64 {
-        let needed = self.needed.lock().unwrap_or_else(PoisonError::into_inner).iter().min().copied().unwrap_or_default();
+        let needed =
+            self.needed.lock().unwrap_or_else(PoisonError::into_inner).iter().min().copied().unwrap_or_default();
         let (number, length) = {
             let active = self.active();
             (active.number, active.length)
@@ -276,8 +277,7 @@ impl Active {
         {
             return answer;
         }
-        let answer =
-            statvfs(folder).is_ok_and(|disk| disk.blocks_available() * disk.fragment_size() > keep_free);
+        let answer = statvfs(folder).is_ok_and(|disk| disk.blocks_available() * disk.fragment_size() > keep_free);
         self.asked = Some((Instant::now(), answer));
         answer
     }
@@ -290,8 +290,7 @@ fn path(folder: &Path, number: u64) -> PathBuf {
 /// The numbers of the segments that there are, in order.
 fn segments(folder: &Path) -> Result<Vec<u64>> {
     let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut numbers: Vec<u64> =
-        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    let mut numbers: Vec<u64> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }

@@ -89,25 +89,45 @@ impl Metrics {
         for (name, kind, help, number) in [
             ("received_total", counter, "Messages that were received.", &self.received),
             ("received_bytes_total", counter, "Their bytes.", &self.received_bytes),
-            ("dropped_disk_full_total", counter, "Messages dropped because the disk had no room.", &self.dropped_disk_full),
+            (
+                "dropped_disk_full_total",
+                counter,
+                "Messages dropped because the disk had no room.",
+                &self.dropped_disk_full,
+            ),
             ("disk_full", "gauge", "1 while the disk has no room.", &self.disk_is_full),
             ("parsed_total", counter, "Messages that are records or parts of one.", &self.parsed),
             ("duplicate_total", counter, "Messages that came again soon after.", &self.duplicate),
             ("joined_total", counter, "Records that were joined from parts.", &self.joined),
             ("incomplete_total", counter, "Records of which parts were not there in time.", &self.incomplete),
-            ("host_mismatch_total", counter, "Records whose sender's address is not that of their host.", &self.mismatched_host),
+            (
+                "host_mismatch_total",
+                counter,
+                "Records whose sender's address is not that of their host.",
+                &self.mismatched_host,
+            ),
             ("uid_mismatch_total", counter, "Records whose sender has another uid.", &self.mismatched_uid),
             ("dataset_files_total", counter, "Files that were written into the dataset.", &self.dataset_files),
             ("dataset_bytes_total", counter, "Their bytes.", &self.dataset_bytes),
             ("merged_files_total", counter, "Files that were merged into others.", &self.merged_files),
-            ("superseded_total", counter, "Rows that went when files were merged, because another row of their process counts.", &self.superseded),
+            (
+                "superseded_total",
+                counter,
+                "Rows that went when files were merged, because another row of their process counts.",
+                &self.superseded,
+            ),
             ("backlog_bytes", "gauge", "Bytes of the journal that some sink has yet to read.", &self.backlog_bytes),
         ] {
             head(&mut page, name, kind, help);
             line(&mut page, name, "", &number.get().to_string());
         }
         for (name, help, label, numbers) in [
-            ("dropped_by_kernel_total", "Datagrams that a full receive buffer lost.", "listener", &self.dropped_by_kernel),
+            (
+                "dropped_by_kernel_total",
+                "Datagrams that a full receive buffer lost.",
+                "listener",
+                &self.dropped_by_kernel,
+            ),
             ("rejected_total", "Messages that are no records.", "reason", &self.rejected),
             ("written_total", "Records that a sink keeps.", "sink", &self.written),
             ("failures_total", "Tries of a sink that failed.", "sink", &self.failures),

@@ -302,4 +302,3 @@ fn instance(own: &Path) -> Result<String> {
     fs::write(&path, &new).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(new)
 }
-

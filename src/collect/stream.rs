@@ -154,9 +154,12 @@ impl Frames {
             None => return Frame::Partial,
             Some(b'1'..=b'9') => {
                 let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-                let count: Option<usize> = std::str::from_utf8(rest.get(..digits).unwrap_or_default()).ok().and_then(|text| text.parse().ok());
+                let count: Option<usize> =
+                    std::str::from_utf8(rest.get(..digits).unwrap_or_default()).ok().and_then(|text| text.parse().ok());
                 match (count, rest.get(digits)) {
-                    (Some(count), Some(b' ')) if count <= LONGEST => (digits + 1, digits + 1 + count, digits + 1 + count),
+                    (Some(count), Some(b' ')) if count <= LONGEST => {
+                        (digits + 1, digits + 1 + count, digits + 1 + count)
+                    }
                     (Some(_), None) if digits < 6 => return Frame::Partial,
                     _ => return Frame::Nonsense,
                 }

@@ -85,8 +85,7 @@ pub fn settle(dataset: &Dataset, day: &Day) -> Result<u64> {
 pub fn merge(dataset: &Dataset, day: &Day, files: &[PathBuf]) -> Result<u64> {
     let twins = twins::find(files)?;
     let folder = dataset.folder(day);
-    let names: Vec<String> =
-        files.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_string())).collect();
+    let names: Vec<String> = files.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_string())).collect();
     let mut out = Writer::create(&folder.join(fresh_name()), PLAIN.clone(), &names)?;
     let joined = joined(files, &twins.parts)?;
     let mut inputs = Vec::new();
@@ -266,7 +265,9 @@ impl Merger {
                 return Ok(Some((current.keys.row(current.at).owned(), input)));
             }
             *place = None;
-            let Some(batch) = self.inputs.get_mut(input).and_then(|input| input.batches.next()) else { return Ok(None) };
+            let Some(batch) = self.inputs.get_mut(input).and_then(|input| input.batches.next()) else {
+                return Ok(None);
+            };
             let batch = batch?;
             let columns: Vec<_> = ORDER.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
             let keys = self.converter.convert_columns(&columns)?;
@@ -293,4 +294,3 @@ impl Merger {
         Ok(())
     }
 }
-

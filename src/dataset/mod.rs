@@ -18,8 +18,8 @@ pub mod write;
 
 use crate::record::Record;
 use anyhow::{Context, Result, ensure};
-use rows::Arrival;
 use chrono::{DateTime, NaiveDate};
+use rows::Arrival;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -115,8 +115,10 @@ impl Dataset {
             entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut files: Vec<PathBuf> =
-            names.filter(|name| !name.starts_with('.') && name.ends_with(SUFFIX)).map(|name| folder.join(name)).collect();
+        let mut files: Vec<PathBuf> = names
+            .filter(|name| !name.starts_with('.') && name.ends_with(SUFFIX))
+            .map(|name| folder.join(name))
+            .collect();
         files.sort();
         Ok(files)
     }

@@ -5,8 +5,9 @@ use crate::record::{FLAGS, NUMBERS, Record, TEXTS};
 use anyhow::{Context, Result};
 use arrow::array::cast::AsArray;
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, ListBuilder, MapBuilder,
-    MapFieldNames, RecordBatch, StringDictionaryBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt32Builder,
+    Array, ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, ListBuilder,
+    MapBuilder, MapFieldNames, RecordBatch, StringDictionaryBuilder, TimestampMicrosecondBuilder, UInt8Builder,
+    UInt32Builder,
 };
 use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt32Type};
 use customs_spec::record::Field;

@@ -77,7 +77,8 @@ pub static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 /// The same columns with every dictionary taken apart: what rows are merged as, because dictionaries of many files
 /// cannot be told from each other by their numbers.
 pub static PLAIN: LazyLock<SchemaRef> = LazyLock::new(|| {
-    let columns = SCHEMA.fields().iter().map(|column| column.as_ref().clone().with_data_type(plain(column.data_type())));
+    let columns =
+        SCHEMA.fields().iter().map(|column| column.as_ref().clone().with_data_type(plain(column.data_type())));
     Arc::new(Schema::new(columns.collect::<Vec<_>>()))
 });
 

@@ -57,7 +57,8 @@ pub fn find(files: &[PathBuf]) -> Result<Twins> {
         let mut lists = HashMap::new();
         for (number, file) in files.iter().enumerate() {
             let is_meant = |id: u128| passes == 1 || hash.hash_one(id) % passes == pass;
-            read(file, number, &mut lists, is_meant, &mut rows).with_context(|| format!("cannot read {}", file.display()))?;
+            read(file, number, &mut lists, is_meant, &mut rows)
+                .with_context(|| format!("cannot read {}", file.display()))?;
         }
         rows.sort_unstable_by(|one: &Row, other| {
             let process = (one.id, one.list).cmp(&(other.id, other.list));
@@ -138,7 +139,14 @@ fn read(
                     }
                 };
                 let is_whole = missing.value_length(at) == 0;
-                rows.push(Row { id, list, seq: seqs.value(at), elapsed: ages.value(at), is_whole, place: (number, row) });
+                rows.push(Row {
+                    id,
+                    list,
+                    seq: seqs.value(at),
+                    elapsed: ages.value(at),
+                    is_whole,
+                    place: (number, row),
+                });
             }
             row = row.checked_add(1).context("more rows than a file of the dataset can have")?;
         }

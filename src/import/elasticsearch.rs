@@ -18,9 +18,11 @@ const KEEP: &str = "5m";
 
 /// Reads what was not read before.
 pub fn import(url: &str, note: &Note, into: &mut Importer) -> Result<()> {
-    let (server, index) = url.trim_end_matches('/').rsplit_once('/').filter(|(server, _)| server.contains("://")).with_context(|| {
-        format!("{url} names no index; write http://HOST:9200/INDEX")
-    })?;
+    let (server, index) = url
+        .trim_end_matches('/')
+        .rsplit_once('/')
+        .filter(|(server, _)| server.contains("://"))
+        .with_context(|| format!("{url} names no index; write http://HOST:9200/INDEX"))?;
     if server.ends_with(':') || server.ends_with('/') {
         bail!("{url} names no index; write http://HOST:9200/INDEX");
     }

@@ -130,8 +130,9 @@ impl<'de> Visitor<'de> for Reader {
                 Field::Elapsed => {
                     let elapsed: f64 = map.next_value()?;
                     // Longer than Linux exists, and no NaN.
-                    record.elapsed =
-                        Some(elapsed).filter(|elapsed| (0.0..=3e9).contains(elapsed)).ok_or_else(|| wrong("is no age"))?;
+                    record.elapsed = Some(elapsed)
+                        .filter(|elapsed| (0.0..=3e9).contains(elapsed))
+                        .ok_or_else(|| wrong("is no age"))?;
                 }
                 Field::Packages => record.packages = names(&mut map, &wrong)?,
                 Field::Direct => record.direct = names(&mut map, &wrong)?,
@@ -177,7 +178,8 @@ impl<'de> Visitor<'de> for Reader {
                 }
             }
         }
-        if let Some(field) = Field::ALL.iter().find(|field| is_always_there(**field) && seen >> **field as u8 & 1 == 0) {
+        if let Some(field) = Field::ALL.iter().find(|field| is_always_there(**field) && seen >> **field as u8 & 1 == 0)
+        {
             return Err(Error::custom(format_args!("`{}` is not there", field.key())));
         }
         if !(1..=parts).contains(&part) {

@@ -127,11 +127,6 @@ impl Dataset {
         self.folder.path().join("dataset")
     }
 
-    /// The files of the dataset.
-    pub fn files(&self) -> Vec<PathBuf> {
-        files(&self.path())
-    }
-
     /// Every row of every file.
     pub fn rows(&self) -> Vec<Row> {
         rows(&self.path())

@@ -39,7 +39,8 @@ impl<'a> Message<'a> {
     /// The message that these bytes are.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let rest = bytes.strip_prefix(b"<").ok_or(Malformed("PRI"))?;
-        let (pri, rest) = until(rest, b'>', 3).and_then(|(digits, rest)| Some((pri(digits)?, rest))).ok_or(Malformed("PRI"))?;
+        let (pri, rest) =
+            until(rest, b'>', 3).and_then(|(digits, rest)| Some((pri(digits)?, rest))).ok_or(Malformed("PRI"))?;
         let rest = rest.strip_prefix(b"1 ").ok_or(Malformed("VERSION"))?;
         let (timestamp, rest) = word(rest, 32).filter(|(text, _)| is_time(text)).ok_or(Malformed("TIMESTAMP"))?;
         let (host, rest) = word(rest, 255).ok_or(Malformed("HOSTNAME"))?;
@@ -82,7 +83,10 @@ fn word(bytes: &[u8], most: usize) -> Option<(&[u8], &[u8])> {
 fn is_time(text: &[u8]) -> bool {
     let shaped = |text: &[u8], shape: &[u8]| {
         text.len() == shape.len()
-            && text.iter().zip(shape).all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
+            && text
+                .iter()
+                .zip(shape)
+                .all(|(byte, shape)| if *shape == b'0' { byte.is_ascii_digit() } else { byte == shape })
     };
     let Some((seconds, rest)) = text.split_at_checked(b"0000-00-00T00:00:00".len()) else { return text.is_empty() };
     let zone = match rest.strip_prefix(b".") {
@@ -130,7 +134,8 @@ mod tests {
     fn what_relays_send_is_taken_apart() {
         let message = Message::read(b"<134>1 2026-11-22T14:43:11.586584Z nid1 customs 7 customs - {}").unwrap();
         assert_eq!((message.pri, message.host, message.body), (134, b"nid1".as_slice(), b"{}".as_slice()));
-        let message = Message::read(b"<0>1 2026-11-22T14:43:11+01:00 - - - - [a@1 b=\"]\\\"]\"][c] \xef\xbb\xbf{}").unwrap();
+        let message =
+            Message::read(b"<0>1 2026-11-22T14:43:11+01:00 - - - - [a@1 b=\"]\\\"]\"][c] \xef\xbb\xbf{}").unwrap();
         assert_eq!((message.host, message.msgid, message.body), (b"".as_slice(), b"".as_slice(), b"{}".as_slice()));
         assert_eq!(Message::read(b"<6>1 - - - - - -").unwrap().body, b"");
     }

@@ -35,8 +35,7 @@ impl Sink for IntoFile {
 
     fn commit(&mut self, _: Position) -> Result<u64> {
         let explain = || format!("cannot write {}", self.path.display());
-        let mut file: File =
-            OpenOptions::new().append(true).create(true).open(&self.path).with_context(explain)?;
+        let mut file: File = OpenOptions::new().append(true).create(true).open(&self.path).with_context(explain)?;
         let before = file.metadata()?.len();
         if let Err(error) = file.write_all(&self.lines.bytes) {
             let _ = file.set_len(before); // half a line would be joined with the next one
