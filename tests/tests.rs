@@ -32,6 +32,10 @@ mod harm;
 mod receivers;
 // Real jobs are reported however they end.
 mod jobs;
+// Of a parallel program one rank is reported, also when MPI aborts it.
+mod mpi;
+// Notebooks, web servers and workers are reported as what they are.
+mod services;
 // Real packages are reported as they are.
 mod wheels;
 // Many at once are all reported, and none twice.

@@ -4,4 +4,5 @@
 pub mod hosts;
 pub mod library;
 pub mod receiver;
+pub mod slurm;
 pub mod trial;
