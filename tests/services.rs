@@ -2,7 +2,7 @@
 //! of batches, Ray. Which process reports what, and that all of them run as they do without the library.
 
 use crate::recorder::{Site, reap_all};
-use crate::support::hosts::venv;
+use crate::support::hosts::{cache, venv};
 use crate::support::trial::bare;
 use serde_json::{Value, json};
 use std::fs;
@@ -261,10 +261,11 @@ fn of_a_loaders_workers_that_with_more_imports_is_reported() {
 
 #[test]
 fn rays_processes_are_reported_and_its_tasks_give_the_same() {
-    if !venv_is_there("ray") {
+    let python = cache().join("ray/bin/python");
+    if !python.exists() {
+        println!("not here: Ray, which is optional (tests/hosts/install ray)");
         return;
     }
-    let Some(python) = venv("ray") else { return };
     let (plain_home, home, site) = (home(), home(), site());
     let plain = at(&plain_home, &python, &["tasks.py"], None).output().unwrap();
     let output = at(&home, &python, &["tasks.py"], Some(site.library())).output().unwrap();
@@ -287,13 +288,4 @@ fn rays_processes_are_reported_and_its_tasks_give_the_same() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), records.len(), "each once: {records:?}");
-}
-
-/// Whether an optional recipe has been carried out; says so where it has not.
-fn venv_is_there(recipe: &str) -> bool {
-    let is_there = crate::support::hosts::cache().join(recipe).exists();
-    if !is_there {
-        println!("not here: {recipe}, which is optional (tests/hosts/install {recipe})");
-    }
-    is_there
 }
