@@ -1,56 +1,13 @@
-//! Real jobs: of Slurm and of MPI, as they run, are cancelled and run into their limits.
+//! Real jobs of Slurm, as they run, are cancelled and run into their limits.
 
-use crate::support::hosts;
 use crate::support::library::Library;
 use crate::support::receiver::Receiver;
-use crate::support::trial::{PACKAGES, SITE, bare, python, under};
+use crate::support::slurm::Slurm;
+use crate::support::trial::{PACKAGES, SITE, python, under};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-/// A Slurm of one node, as `tests/hosts/slurm-up` starts it.
-struct Slurm {
-    folder: TempDir,
-    _alone: MutexGuard<'static, ()>,
-}
-
-/// There is one set of ports, and one munged.
-static ALONE: Mutex<()> = Mutex::new(());
-
-impl Slurm {
-    fn start() -> Option<Self> {
-        if !hosts::is_here("/usr/sbin/slurmctld", "slurm") || !hosts::is_root("a Slurm of its own") {
-            return None;
-        }
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let slurm = Slurm { folder: tempfile::tempdir().unwrap(), _alone: alone };
-        let output = slurm.script(&[]).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Some(slurm)
-    }
-
-    fn script(&self, more: &[&str]) -> Command {
-        let mut command = bare(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hosts/slurm-up"));
-        command.arg(self.folder.path()).args(more);
-        command
-    }
-
-    fn client(&self, name: &str) -> Command {
-        let mut command = bare(name);
-        command.env("SLURM_CONF", self.folder.path().join("slurm.conf"));
-        command
-    }
-}
-
-impl Drop for Slurm {
-    fn drop(&mut self) {
-        let _ = self.script(&["stop"]).output();
-    }
-}
 
 #[test]
 fn a_slurm_job_is_reported_once_as_slurm_knows_it() {
@@ -96,7 +53,7 @@ fn slurm_jobs_that_are_cancelled_requeued_or_run_into_their_limit_are_reported()
     let library = Library::compile(&site, PACKAGES);
     let library = library.path();
     let library = library.to_str().unwrap();
-    let folder = slurm.folder.path();
+    let folder = slurm.folder();
     let started = |name: &str, count: usize| {
         let text = fs::read_to_string(folder.join(format!("{name}.started"))).unwrap_or_default();
         text.lines().count() >= count

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A site with a black box in a folder of its own.
-struct Site {
+pub struct Site {
     folder: TempDir,
     receiver: Option<Receiver>,
     library: Library,
@@ -21,17 +21,29 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
+        Site::with("", PACKAGES)
+    }
+
+    /// With `more` in its file, which finds `packages` as `packages.toml`; if there are none, the shipped list.
+    pub fn with(more: &str, packages: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let receiver = Receiver::open();
         let boxes = folder.path().join("box");
         fs::create_dir(&boxes).unwrap();
         fs::set_permissions(&boxes, fs::Permissions::from_mode(0o1777)).unwrap();
         let text = SITE.replace("{receiver}", &receiver.address().to_string())
-            + &format!("[endings]\nrecorder = \"{}\"\n", boxes.display());
+            + &format!("[endings]\nrecorder = \"{}\"\n{more}", boxes.display());
+        let shipped = || text.replace("include = [\"packages.toml\"]\n", "");
+        let text = if packages.is_empty() { shipped() } else { text };
         fs::write(folder.path().join("site.toml"), &text).unwrap();
-        fs::write(folder.path().join("packages.toml"), PACKAGES).unwrap();
-        let library = Library::compile(&text, PACKAGES);
+        fs::write(folder.path().join("packages.toml"), packages).unwrap();
+        let library = Library::compile(&text, packages);
         Site { folder, receiver: Some(receiver), library }
+    }
+
+    /// What is put into `LD_PRELOAD`.
+    pub fn library(&self) -> PathBuf {
+        self.library.path()
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -66,7 +78,7 @@ impl Site {
     }
 
     /// What `customs reap` answers.
-    fn reap(&self, arguments: &[&str]) -> Value {
+    pub fn reap(&self, arguments: &[&str]) -> Value {
         let site = self.folder.path().join("site.toml");
         let output = Command::new(env!("CARGO_BIN_EXE_customs"))
             .args(["reap", "--json", "--site"])
@@ -78,7 +90,8 @@ impl Site {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    fn records(mut self) -> Vec<Value> {
+    /// The records that have come.
+    pub fn records(mut self) -> Vec<Value> {
         self.receiver.take().unwrap().close()
     }
 }
@@ -88,6 +101,16 @@ fn wait_for(path: &Path) {
     while !path.exists() {
         assert!(start.elapsed() < Duration::from_secs(30), "{} never came", path.display());
         std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Sends what is left of killed processes until nothing is: a killed one may take a while to be gone.
+pub fn reap_all(site: &Site) {
+    let start = Instant::now();
+    while !site.files().is_empty() {
+        assert!(start.elapsed() < Duration::from_secs(60), "left in the box: {:?}", site.files());
+        site.reap(&[]);
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

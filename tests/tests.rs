@@ -38,6 +38,10 @@ mod receivers;
 mod jobs;
 // Real containers are told apart, and their users known.
 mod containers;
+// Of a parallel program one rank is reported, also when MPI aborts it.
+mod mpi;
+// Notebooks, web servers and workers are reported as what they are.
+mod services;
 // Real packages are reported as they are.
 mod wheels;
 // Many at once are all reported, and none twice.

@@ -147,6 +147,12 @@ pub fn pyenv(version: &str) -> Option<String> {
     is_here(&python, "pyenv").then_some(python)
 }
 
+/// The interpreter of a venv that `recipe` makes, if it is here.
+pub fn venv(recipe: &str) -> Option<PathBuf> {
+    let python = cache().join(recipe).join("bin/python");
+    is_here(python.to_str().unwrap(), recipe).then_some(python)
+}
+
 /// Whether a file that `recipe` brings is on this machine. Says so where it is not, and fails where it must be.
 pub fn is_here(path: &str, recipe: &str) -> bool {
     given(Path::new(path).exists(), &format!("no {path} (tests/hosts/install {recipe})"))

@@ -5,4 +5,5 @@ pub mod collector;
 pub mod hosts;
 pub mod library;
 pub mod receiver;
+pub mod slurm;
 pub mod trial;
