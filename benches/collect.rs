@@ -53,7 +53,11 @@ fn rates() {
     let mut messages: Vec<Vec<u8>> = (0..MESSAGES).map(|_| mix.message()).collect();
     let bytes: usize = messages.iter().map(Vec::len).sum();
     let packages = mix.packages();
-    println!("messages of {} bytes on average, {packages} packages to choose from; sent for {} s at each rate", bytes / MESSAGES, TRIAL.as_secs());
+    println!(
+        "messages of {} bytes on average, {packages} packages to choose from; sent for {} s at each rate",
+        bytes / MESSAGES,
+        TRIAL.as_secs()
+    );
     println!("{:<44} {:>16}", "", "records/s kept");
     let mut rsyslogd = None;
     let mut receivers: Vec<Box<dyn Receiver>> = Vec::new();
@@ -206,7 +210,11 @@ impl Daemon {
         let program = "syslog-ng -F -f @DIR@/conf -R @DIR@/persist -c @DIR@/control -p @DIR@/pid --no-caps";
         root.join("usr/sbin/syslog-ng").exists().then(|| Daemon {
             name: "syslog-ng, network(udp) to lines of JSON".to_string(),
-            program: ["chroot", root.to_str().expect("UTF-8")].into_iter().chain(program.split(' ')).map(str::to_string).collect(),
+            program: ["chroot", root.to_str().expect("UTF-8")]
+                .into_iter()
+                .chain(program.split(' '))
+                .map(str::to_string)
+                .collect(),
             configuration: SYSLOG_NG,
             root,
             running: None,
@@ -224,7 +232,8 @@ impl Receiver for Daemon {
         let outside = if self.root.as_os_str().is_empty() { folder.to_path_buf() } else { self.root.join("tmp/bench") };
         fs::create_dir_all(&outside).expect("a folder");
         let inside = Path::new("/").join(outside.strip_prefix(&self.root).unwrap_or(&outside));
-        let fill = |text: &str| text.replace("@DIR@", inside.to_str().expect("UTF-8")).replace("@PORT@", &port.to_string());
+        let fill =
+            |text: &str| text.replace("@DIR@", inside.to_str().expect("UTF-8")).replace("@PORT@", &port.to_string());
         fs::write(outside.join("conf"), fill(self.configuration)).expect("a configuration");
         let _ = fs::remove_file(outside.join("out"));
         let words: Vec<String> = self.program.iter().map(|word| fill(word)).collect();
@@ -333,7 +342,8 @@ fn sizes() {
     let lines = folder.path().join("records.json");
     let mut out = BufWriter::new(File::create(&lines).expect("a file"));
     // One day, evenly.
-    let mut mix = Mix::new(7, 2000, 1_790_000_000_000_000 / 86_400_000_000 * 86_400_000_000, 86_400_000_000 / RECORDS as i64);
+    let mut mix =
+        Mix::new(7, 2000, 1_790_000_000_000_000 / 86_400_000_000 * 86_400_000_000, 86_400_000_000 / RECORDS as i64);
     let mut bytes = 0;
     for _ in 0..RECORDS {
         let line = mix.next().to_string();
@@ -345,7 +355,8 @@ fn sizes() {
     let dataset = folder.path().join("dataset");
     let start = Instant::now();
     let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
-    let output = command.args(["import", "--from"]).arg(&lines).arg("--out").arg(&dataset).output().expect("the import");
+    let output =
+        command.args(["import", "--from"]).arg(&lines).arg("--out").arg(&dataset).output().expect("the import");
     let size: u64 = walk(&dataset).iter().map(|file| file.metadata().map_or(0, |file| file.len())).sum();
     let each = size as f64 / RECORDS as f64;
     let verdict = if each <= BOUND_BYTES { "" } else { "  NOT MET" };

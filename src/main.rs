@@ -14,6 +14,7 @@ mod import;
 mod inspect;
 mod library;
 mod manual;
+mod place;
 mod reap;
 mod record;
 mod run;

@@ -1,6 +1,6 @@
 //! Every message that the library can write parses to what went in, whatever a user put into it.
 
-use customs_spec::frame::Header;
+use customs_spec::frame::{Header, Message};
 use customs_spec::policy::MIN_DATAGRAM;
 use customs_spec::record::{Field, Fields, Finding, Privacy, Record};
 use proptest::prelude::*;
@@ -29,6 +29,10 @@ fn parsed(message: &[u8]) -> Value {
     assert_eq!(strict.facility as u8, 16);
     assert_eq!(loose.timestamp.unwrap().timestamp_micros(), 1_790_000_000_123_456);
     assert!(strict.sd.is_empty());
+    let own = Message::read(message).expect("RFC 5424");
+    assert_eq!((own.pri, own.app_name, own.msgid), (134, b"customs".as_slice(), b"customs".as_slice()));
+    assert_eq!(own.host, strict.hostname.as_deref().unwrap_or_default().as_bytes());
+    assert_eq!(own.body, strict.msg.as_bytes());
     serde_json::from_str(&strict.msg).expect("JSON")
 }
 

@@ -6,40 +6,28 @@
 use super::Shared;
 use super::journal::{Entry, LONGEST, Sender, Via};
 use super::listen::{PATIENCE, now};
+use crate::place::{Note, Place};
 use crate::record::message_in;
 use anyhow::{Context, Result};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const SENDER: Sender = Sender { via: Via::File, address: None, uid: None };
 /// Read at a time.
 const CHUNK: usize = 1 << 20;
 
-/// Where it was: which file, and how many bytes into it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Place {
-    device: u64,
-    inode: u64,
-    offset: u64,
-}
-
 /// Follows it until it is time to stop. A file that is not there yet is waited for; one that was moved away is read to
 /// its end, and then the one that has taken its name.
 pub fn run(path: &Path, folder: &Path, shared: &Shared) -> Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    let note = folder.join(format!("{:08x}", crc32fast::hash(path.as_os_str().as_encoded_bytes())));
-    let mut place = read_note(&note).unwrap_or_default();
+    let note = Note::of(folder, path.as_os_str().as_encoded_bytes())?;
     while !shared.is_stopping() {
         let Ok(mut file) = File::open(path) else {
             std::thread::sleep(PATIENCE);
             continue;
         };
-        let metadata = file.metadata()?;
-        if (metadata.dev(), metadata.ino()) != (place.device, place.inode) || metadata.len() < place.offset {
-            place = Place { device: metadata.dev(), inode: metadata.ino(), offset: 0 };
-        }
+        let mut place = note.place_in(&file)?;
         file.seek(SeekFrom::Start(place.offset))?;
         follow(path, &mut file, &mut place, &note, shared)?;
     }
@@ -47,9 +35,10 @@ pub fn run(path: &Path, folder: &Path, shared: &Shared) -> Result<()> {
 }
 
 /// Until the file is another, is shorter than it was, or it is time to stop.
-fn follow(path: &Path, file: &mut File, place: &mut Place, note: &Path, shared: &Shared) -> Result<()> {
+fn follow(path: &Path, file: &mut File, place: &mut Place, note: &Note, shared: &Shared) -> Result<()> {
     let mut pending: Vec<u8> = Vec::new();
     let mut space = vec![0; CHUNK];
+    let own = file.metadata()?;
     loop {
         let length = file.read(&mut space).with_context(|| format!("cannot read {}", path.display()))?;
         pending.extend(space.get(..length).unwrap_or_default());
@@ -61,7 +50,7 @@ fn follow(path: &Path, file: &mut File, place: &mut Place, note: &Path, shared: 
             }
             pending.drain(..whole);
             place.offset += whole as u64;
-            write_note(note, place)?;
+            note.note(file, place)?;
         }
         if length > 0 {
             if pending.len() > LONGEST {
@@ -75,7 +64,7 @@ fn follow(path: &Path, file: &mut File, place: &mut Place, note: &Path, shared: 
             return Ok(());
         }
         match fs::metadata(path) {
-            Ok(now) if (now.dev(), now.ino()) != (place.device, place.inode) => return Ok(()),
+            Ok(now) if (now.dev(), now.ino()) != (own.dev(), own.ino()) => return Ok(()),
             Ok(now) if now.len() < place.offset => return Ok(()),
             _ => std::thread::sleep(PATIENCE),
         }
@@ -105,19 +94,4 @@ fn append(lines: &[u8], shared: &Shared) -> bool {
         shared.metrics.received_bytes.add(batch.iter().map(|message| message.len() as u64).sum());
     }
     true
-}
-
-fn read_note(note: &Path) -> Option<Place> {
-    let text = fs::read_to_string(note).ok()?;
-    let mut numbers = text.split_whitespace().map(|word| word.parse().ok());
-    Some(Place { device: numbers.next()??, inode: numbers.next()??, offset: numbers.next()?? })
-}
-
-fn write_note(note: &Path, place: &Place) -> Result<()> {
-    let new: PathBuf = note.with_extension("new");
-    let write = || {
-        fs::write(&new, format!("{} {} {}\n", place.device, place.inode, place.offset))?;
-        fs::rename(&new, note)
-    };
-    write().with_context(|| format!("cannot write {}", note.display()))
 }

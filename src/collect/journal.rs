@@ -150,6 +150,8 @@ struct Active {
     /// Room on the disk as of then.
     asked: Option<(Instant, bool)>,
     buffer: Vec<u8>,
+    /// Segments that were closed since the last [`Journal::sync`].
+    closed: Vec<Arc<File>>,
 }
 
 /// The disk has no room: nothing was written.
@@ -200,8 +202,14 @@ impl Journal {
 
     /// Makes everything that was appended last.
     pub fn sync(&self) -> io::Result<()> {
-        let file = self.active().file.clone(); // not while others wait for the lock
-        file.sync_data()
+        let files = {
+            let active = &mut *self.active();
+            let mut files = std::mem::take(&mut active.closed);
+            files.push(active.file.clone());
+            files
+        };
+        // Not while those who receive wait for the lock.
+        files.iter().try_for_each(|file| file.sync_data())
     }
 
     /// Closes the segment if it is older than `age` and has anything in it.
@@ -254,19 +262,22 @@ impl Active {
         let path = path(folder, number);
         let file = OpenOptions::new().append(true).create_new(true).read(true).open(&path);
         let file = file.with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Active { number, file: Arc::new(file), length: 0, begun: Instant::now(), asked: None, buffer: Vec::new() })
+        Ok(Active {
+            number,
+            file: Arc::new(file),
+            length: 0,
+            begun: Instant::now(),
+            asked: None,
+            buffer: Vec::new(),
+            closed: Vec::new(),
+        })
     }
 
     fn roll(&mut self, folder: &Path) -> io::Result<()> {
-        self.file.sync_data()?;
-        let buffer = std::mem::take(&mut self.buffer);
-        match Active::begin(folder, self.number + 1) {
-            Ok(next) => *self = Active { asked: self.asked, buffer, ..next },
-            Err(error) => {
-                self.buffer = buffer;
-                return Err(io::Error::other(error.to_string()));
-            }
-        }
+        let next = Active::begin(folder, self.number + 1).map_err(|error| io::Error::other(format!("{error:#}")))?;
+        self.closed.push(self.file.clone());
+        let Active { number, file, length, begun, .. } = next;
+        (self.number, self.file, self.length, self.begun) = (number, file, length, begun);
         Ok(())
     }
 

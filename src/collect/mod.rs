@@ -244,7 +244,7 @@ fn lost(metrics: &Metrics) -> u64 {
 
 /// Every so often, until nothing more is written.
 fn merge_files(dataset: &Dataset, instance: &str, bookmark: &Bookmark, shared: &Shared) -> Result<()> {
-    let mut last = Instant::now();
+    let (mut last, mut is_first) = (Instant::now(), true);
     while !shared.is_closed() {
         std::thread::sleep(SYNC);
         if last.elapsed() < MERGE {
@@ -257,6 +257,9 @@ fn merge_files(dataset: &Dataset, instance: &str, bookmark: &Bookmark, shared: &
             !name.starts_with(instance) || *name < *sinks::dataset::file_name(instance, done)
         };
         for day in dataset.days()? {
+            if !is_first && !dataset.was_touched(&day, merge::QUIET * 2) {
+                continue;
+            }
             while !shared.is_closed()
                 && let Some(files) = merge::candidates(dataset, &day, SystemTime::now(), is_safe)?
             {
@@ -272,7 +275,7 @@ fn merge_files(dataset: &Dataset, instance: &str, bookmark: &Bookmark, shared: &
                 }
             }
         }
-        last = Instant::now();
+        (last, is_first) = (Instant::now(), false);
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// Relays that are served at once. Each has a thread, and keeps its connection for as long as it runs.
 const MOST: usize = 256;
 /// Read at a time.
-const CHUNK: usize = 256 << 10;
+const CHUNK: usize = 64 << 10;
 /// While the disk is full, a relay waits: it has a queue.
 const FULL: Duration = Duration::from_millis(500);
 

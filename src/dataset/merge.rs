@@ -27,7 +27,7 @@ const ENOUGH: usize = 8;
 /// All smaller ones count as of this size.
 const SMALL: u64 = 1 << 20;
 /// A day to which nothing was added for so long, and which is over, becomes one file.
-const QUIET: Duration = Duration::from_secs(3600);
+pub const QUIET: Duration = Duration::from_secs(3600);
 /// How the names of merged files begin.
 const MERGED: &str = "merged-";
 /// Rows that are read of each file, and written, at a time.

@@ -10,6 +10,7 @@
 //! A file appears whole or not at all: it is written under a name with a dot before it, and renamed. Rows of the same
 //! process can be in several files of a day until they are merged; [`merge`] leaves the one that counts.
 
+pub mod json;
 pub mod merge;
 pub mod rows;
 pub mod schema;
@@ -22,6 +23,7 @@ use chrono::{DateTime, NaiveDate};
 use rows::Arrival;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// What a day's folder is called, as Hive's partitions are.
 const DAY: &str = "date=";
@@ -105,6 +107,12 @@ impl Dataset {
         let mut days: Vec<Day> = names.filter_map(|name| Day::named(&name)).collect();
         days.sort();
         Ok(days)
+    }
+
+    /// Whether a file of that day came or went lately, `within` that time.
+    pub fn was_touched(&self, day: &Day, within: Duration) -> bool {
+        let touched = fs::metadata(self.folder(day)).and_then(|folder| folder.modified());
+        touched.is_ok_and(|touched| touched.elapsed().is_ok_and(|age| age < within))
     }
 
     /// The files of a day, in order; what is still being written is not among them.

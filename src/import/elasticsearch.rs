@@ -3,8 +3,9 @@
 //! A point in time keeps what is read from changing meanwhile; a server that has none is paged without. How far it was
 //! read is noted by the last `start`, and documents of that very moment are read again.
 
-use super::{Importer, Note, bar};
+use super::{Importer, bar};
 use crate::dataset::rows::Arrival;
+use crate::place::Note;
 use crate::record::read;
 use anyhow::{Context, Result, bail};
 use customs_spec::record::Field;

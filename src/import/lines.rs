@@ -1,12 +1,12 @@
 //! From a file: a message or a record a line.
 
-use super::{Importer, Note, bar};
+use super::{Importer, bar};
 use crate::dataset::rows::Arrival;
+use crate::place::Note;
 use crate::record::{Record, message_in, read, time_of};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// A longer line is no record.
@@ -23,18 +23,18 @@ pub fn import(path: &Path, note: &Note, into: &mut Importer) -> Result<()> {
     if metadata.is_dir() {
         bail!("{name} is a folder; name its files, as in --from {name}/*.json");
     }
-    // The same file, if it was only added to since.
-    let identity = format!("{} {}", metadata.dev(), metadata.ino());
-    let known = note.read().and_then(|text| text.strip_prefix(&identity)?.trim().parse::<u64>().ok());
-    let offset = known.filter(|offset| *offset <= metadata.len()).unwrap_or_default();
-    file.seek(SeekFrom::Start(offset))?;
+    let mut place = note.place_in(&file)?;
+    file.seek(SeekFrom::Start(place.offset))?;
     let progress = bar(metadata.len(), "{spinner} {bar:40} {bytes} of {total_bytes}, {eta} left");
-    progress.set_position(offset);
+    progress.set_position(place.offset);
+    let from = file.try_clone()?;
+    let offset = place.offset;
     let done = |offset: u64| {
         progress.set_position(offset);
-        note.write(&format!("{identity} {offset}\n"))
+        place.offset = offset;
+        note.note(&file, &mut place)
     };
-    lines(&name, &mut BufReader::with_capacity(1 << 20, file), offset, done, into)?;
+    lines(&name, &mut BufReader::with_capacity(1 << 20, from), offset, done, into)?;
     progress.finish_and_clear();
     Ok(())
 }
@@ -43,7 +43,7 @@ fn lines(
     name: &str,
     from: &mut impl BufRead,
     mut offset: u64,
-    done: impl Fn(u64) -> Result<()>,
+    mut done: impl FnMut(u64) -> Result<()>,
     into: &mut Importer,
 ) -> Result<()> {
     let mut line = Vec::new();

@@ -12,16 +12,16 @@ use crate::dataset::rows::{Arrival, Rows};
 use crate::dataset::schema::SCHEMA;
 use crate::dataset::write::{Writer, sorted};
 use crate::dataset::{Dataset, Day, SUFFIX, merge};
+use crate::place::Note;
 use crate::record::{Joiner, Record, Rejected};
 use crate::{NO, stdout};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// Rows that are kept in memory before they are written.
@@ -37,10 +37,12 @@ pub fn run(args: &Import) -> Result<ExitCode> {
     let _lock = dataset.lock()?;
     merge::heal(&dataset)?;
     let notes = dataset.own()?.join("import");
-    fs::create_dir_all(&notes).with_context(|| format!("cannot make {}", notes.display()))?;
     let mut import = Importer::new(dataset.clone());
     for from in &args.from {
-        let note = Note::of(&notes, from, args.again)?;
+        let note = Note::of(&notes, from.as_bytes())?;
+        if args.again {
+            note.remove()?;
+        }
         if from.starts_with("http://") || from.starts_with("https://") {
             elasticsearch::import(from, &note, &mut import)?;
         } else {
@@ -76,30 +78,6 @@ pub fn run(args: &Import) -> Result<ExitCode> {
 fn bar(length: u64, template: &str) -> ProgressBar {
     let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(5)).with_style(style)
-}
-
-/// How far an earlier import of the same source got, in a file.
-struct Note(PathBuf);
-
-impl Note {
-    fn of(folder: &Path, source: &str, again: bool) -> Result<Self> {
-        let note = Note(folder.join(format!("{:08x}", crc32fast::hash(source.as_bytes()))));
-        if again && note.0.exists() {
-            fs::remove_file(&note.0).with_context(|| format!("cannot remove {}", note.0.display()))?;
-        }
-        Ok(note)
-    }
-
-    fn read(&self) -> Option<String> {
-        fs::read_to_string(&self.0).ok()
-    }
-
-    /// When what came before is in the dataset.
-    fn write(&self, text: &str) -> Result<()> {
-        let new = self.0.with_extension("new");
-        let write = || fs::write(&new, text).and_then(|()| fs::rename(&new, &self.0));
-        write().with_context(|| format!("cannot write {}", self.0.display()))
-    }
 }
 
 /// Collects records and writes them.

@@ -5,7 +5,6 @@
 //! them into columns does so in a loop, and names none of them a second time.
 
 mod join;
-mod json;
 mod read;
 
 use customs_spec::record::Field;

@@ -278,7 +278,12 @@ impl<'de> Visitor<'de> for Versions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::Joiner;
+    use customs_spec::frame::Header;
+    use customs_spec::record::Finding;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
+    use std::collections::BTreeSet;
 
     fn object() -> Value {
         json!({
@@ -305,6 +310,40 @@ mod tests {
         assert_eq!(record.parent.map(|parent| parent[15]), Some(10));
         let framed = format!("<134>1 2026-11-22T14:43:11.586584Z nid1 customs 7 customs - {text}");
         assert_eq!(read(framed.as_bytes()).unwrap(), record);
+    }
+
+    proptest! {
+        /// Whatever a user put into a process, what the library makes of it is taken, and joins to what was found.
+        #[test]
+        fn what_the_library_writes_is_read(
+            text in proptest::collection::vec(any::<u8>(), 0..2000),
+            names in proptest::collection::vec("[a-z]{1,60}", 0..200),
+            numbers in any::<[u32; 4]>(),
+            limit in customs_spec::policy::MIN_DATAGRAM..4096,
+        ) {
+            let written = customs_spec::record::Record {
+                id: 7, seq: numbers[0], list: b"l", host: &text, username: &text, main: &text, executable: &text,
+                job_id: &text, exit: b"normal", canary: &text, uid: numbers[1], pid: numbers[2], num_nodes: numbers[3],
+                start: 1_790_000_000_000_000, elapsed: 1_234_000, parent: Some(8), rate: b"0.01", weight: b"3.3333",
+                ..Default::default()
+            };
+            let names: BTreeSet<String> = names.into_iter().collect();
+            let findings = names.iter().map(|name| Finding { name: name.as_bytes(), version: b"1.0", ..Finding::default() });
+            let header = Header { facility: 16, time: 1_790_000_000_000_000, host: &text, pid: 1, msgid: b"customs" };
+            let (mut buffer, mut whole) = (vec![0; 65_536], None);
+            let mut joiner = Joiner::default();
+            written.messages(header, findings, &mut buffer, limit, |message| {
+                let record = read(message).unwrap_or_else(|why| panic!("{why}: {}", message.escape_ascii()));
+                whole = if record.is_whole() { Some(record.into_owned()) } else { joiner.take(record, ()).map(|(record, ())| record) };
+            });
+            let record = whole.expect("all parts");
+            let found: BTreeSet<String> = record.packages.iter().map(|name| name.to_string()).collect();
+            prop_assert_eq!(record.versions.len(), names.len());
+            prop_assert_eq!(found, names);
+            prop_assert_eq!((record.seq, record.number(Field::Uid)), (numbers[0], i64::from(numbers[1])));
+            prop_assert_eq!((record.start, record.elapsed), (Some(1_790_000_000_000_000), 1.234));
+            prop_assert_eq!((record.rate, record.weight), (Some(0.01), Some(3.3333)));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use super::Sink;
 use crate::collect::journal::Position;
+use crate::dataset::json;
 use crate::dataset::rows::Arrival;
 use crate::record::Record;
 use anyhow::{Context, Result};
@@ -113,7 +114,7 @@ struct Lines {
 
 impl Lines {
     fn add(&mut self, record: &Record, arrival: &Arrival) -> Result<()> {
-        serde_json::to_writer(&mut self.bytes, &record.to_json(arrival))?;
+        serde_json::to_writer(&mut self.bytes, &json::object(record, arrival))?;
         self.bytes.push(b'\n');
         self.count += 1;
         Ok(())
