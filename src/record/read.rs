@@ -332,7 +332,7 @@ mod tests {
             let header = Header { facility: 16, time: 1_790_000_000_000_000, host: &text, pid: 1, msgid: b"customs" };
             let (mut buffer, mut whole) = (vec![0; 65_536], None);
             let mut joiner = Joiner::default();
-            written.messages(header, findings, &mut buffer, limit, |message| {
+            written.messages(header, findings, &mut buffer, limit.into(), |message| {
                 let record = read(message).unwrap_or_else(|why| panic!("{why}: {}", message.escape_ascii()));
                 whole = if record.is_whole() { Some(record.into_owned()) } else { joiner.take(record, ()).map(|(record, ())| record) };
             });
