@@ -44,6 +44,8 @@ mod mpi;
 mod services;
 // Real packages are reported as they are.
 mod wheels;
+// What a site installs is whole, and can be replaced and removed under running processes.
+mod packaging;
 // Many at once are all reported, and none twice.
 mod stress;
 // What once broke.

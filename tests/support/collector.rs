@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -33,6 +33,11 @@ impl Collector {
     pub fn start(out: &Path, arguments: &[&str]) -> Self {
         let mut command = bare(env!("CARGO_BIN_EXE_customs"));
         command.arg("collect").arg("--out").arg(out).args(arguments);
+        Collector::from(command)
+    }
+
+    /// That a command of the test's own starts, by exec and not as a child.
+    pub fn from(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut greeting = String::new();
