@@ -72,6 +72,48 @@ fn a_python_under_the_library_is_a_row_of_the_dataset() {
 }
 
 #[test]
+fn every_reader_reads_the_dataset_as_it_lies() {
+    let Some(python) = hosts::venv("readers") else { return };
+    let dataset = Dataset::new();
+    let collector = Collector::on_loopback(&dataset.path(), &["--every", "1"]);
+    let start = chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S.123456Z").to_string();
+    let send = |number: u64| {
+        collector.send(&message(|record| {
+            record["id"] = json!(id(number));
+            record["start"] = json!(start);
+            record["packages"] = json!(["numpy", "scipy"]);
+            record["versions"] = json!({ "numpy": "2.1.0" });
+        }));
+    };
+    // As the collector writes them first, and merged.
+    send(1);
+    collector.wait_for("customs_written_total{sink=\"dataset\"}", |count| count == 1.0);
+    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/readers.py");
+    let read = |rows: u64| {
+        let output = bare(&python).env("HOME", dataset.path()).arg(&program).arg(dataset.path()).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let answers: BTreeMap<String, Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let expected = json!({
+            "rows": rows, "id": id(1), "packages": ["numpy", "scipy"], "versions": { "numpy": "2.1.0" },
+            "username": "alice", "num_nodes": 4, "is_compute": true, "start": start.replace('Z', "+00:00"),
+            "date": &start[..10],
+        });
+        assert_eq!(answers.len(), 5);
+        for (reader, answer) in answers {
+            assert_eq!(answer, expected, "{reader}");
+        }
+    };
+    read(1);
+    for number in 2..10 {
+        send(number);
+        collector.wait_for("customs_written_total{sink=\"dataset\"}", |count| count >= number as f64);
+    }
+    collector.wait_for("customs_merged_files_total", |count| count >= 8.0);
+    collector.stop();
+    read(9);
+}
+
+#[test]
 fn every_way_in_brings_the_same_record() {
     let dataset = Dataset::new();
     let folder = tempfile::tempdir().unwrap();
