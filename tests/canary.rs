@@ -1,6 +1,6 @@
 //! Canaries tell what is lost, late or changed on the way, and what only claims to be one of them.
 
-use crate::support::collector::{Collector, Dataset, message};
+use crate::support::collector::{Collector, Dataset, id, message};
 use crate::support::hosts;
 use crate::support::library::Library;
 use crate::support::trial::{PACKAGES, SITE, bare, python};
@@ -186,8 +186,12 @@ fn the_loss_that_was_planted_is_the_loss_that_is_printed() {
     let planted = planted.load(Ordering::SeqCst);
     assert!(0 < planted && planted < count, "{planted}");
     // Two who have heard of canaries, one of whom makes up many.
-    for forged in ["nightly-1", "ffffffffffffffffffffffffffffffff", "ffffffffffffffffffffffffffffffff"] {
-        collector.send(&message(|record| record["canary"] = json!(forged)));
+    let forged = ["nightly-1", "ffffffffffffffffffffffffffffffff", "ffffffffffffffffffffffffffffffff"];
+    for (number, forged) in forged.iter().enumerate() {
+        collector.send(&message(|record| {
+            record["id"] = json!(id(number as u64));
+            record["canary"] = json!(forged);
+        }));
     }
     collector.wait_for("customs_written_total{sink=\"dataset\"}", |written| written >= (count - planted) as f64 + 3.0);
 
@@ -365,7 +369,8 @@ fn a_ledger_stays_whole_under_two_runs_at_once_a_failure_and_a_kill() {
     let collector = Collector::on_loopback(&dataset.path(), &[]);
     let place = Place::new(SITE, PACKAGES, collector.address("udp"));
     let ledger = place.path("ledger");
-    fs::write(place.path("sleepy.py"), "import time\ntime.sleep(3)\n").unwrap();
+    let sleepy = "import os, time\nopen(os.environ['STARTED'], 'w').close()\ntime.sleep(3)\n";
+    fs::write(place.path("sleepy.py"), sleepy).unwrap();
 
     let runs =
         [(); 2].map(|()| place.run(&["--count", "6", "--import", "json"]).stdout(Stdio::null()).spawn().unwrap());
@@ -375,9 +380,10 @@ fn a_ledger_stays_whole_under_two_runs_at_once_a_failure_and_a_kill() {
     assert_eq!(place.ledger().len(), 2 * 12);
 
     let mut run = place.run(&["--import", "sleepy"]);
-    let mut run = run.env("PYTHONPATH", place.folder.path()).stdout(Stdio::null()).spawn().unwrap();
+    run.env("PYTHONPATH", place.folder.path()).env("STARTED", place.path("started"));
+    let mut run = run.stdout(Stdio::null()).spawn().unwrap();
     let start = Instant::now();
-    while fs::read_to_string(&ledger).unwrap().lines().count() < 25 {
+    while !place.path("started").exists() {
         assert!(start.elapsed() < Duration::from_secs(60));
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -232,7 +232,8 @@ fn packages(inspector: &Inspector, list: List, said: &Said) -> BTreeSet<String> 
     if list.all {
         let knows = !said.text("knows").is_empty();
         let top = |name: &&String| !knows && !name.contains('.') && !stdlib::contains(name.as_bytes());
-        let others = said.modules.iter().filter(top).chain(&said.others);
+        // Another name for `__main__`, which `multiprocessing` gives it.
+        let others = said.modules.iter().filter(top).chain(&said.others).filter(|name| *name != "__mp_main__");
         packages.extend(others.map(|name| capped(name.as_bytes(), MAX_NAME)));
     }
     packages

@@ -50,9 +50,13 @@ pub fn of_index(url: &str, first: i64, last: i64) -> Result<Vec<Row>> {
     }
 }
 
-/// A document that is a record, as `customs collect` or rsyslog's omelasticsearch keep it.
+/// A document that is a record as it was sent, or one that the collector has joined, which is no part any more.
 fn row(source: &Value) -> Option<Row> {
-    let text = source.to_string();
+    let mut whole = source.clone();
+    for key in [Field::Part.key(), Field::Parts.key()] {
+        whole.as_object_mut()?.entry(key).or_insert(json!(1));
+    }
+    let text = whole.to_string();
     let record = read(text.as_bytes()).ok()?;
     let missing = match source[MISSING_PARTS].as_array() {
         Some(missing) => missing.iter().filter_map(|part| part.as_u64()?.try_into().ok()).collect(),
