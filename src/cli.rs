@@ -1,5 +1,6 @@
 //! What can be typed: the one definition behind `--help`, `customs man` and `customs completions`.
 
+use crate::canary::{duration, moment};
 use crate::collect::Listen;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -67,6 +68,12 @@ pub enum Verb {
     /// Elasticsearch or OpenSearch. A record that is there already is kept once, so an import may be done again, and one
     /// that was interrupted goes on where it was.
     Import(Import),
+    /// Check that records arrive, with processes whose records must
+    ///
+    /// `run` starts canaries and notes in a ledger what is to be reported of each; `reconcile` says how much of that is in
+    /// a dataset. docs/CANARY.md has the formats of both.
+    #[command(subcommand)]
+    Canary(Canary),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, in roff
@@ -219,6 +226,95 @@ pub struct Import {
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `customs canary`
+#[derive(Subcommand)]
+pub enum Canary {
+    /// Start canaries, and note in a ledger what is to be reported of them
+    ///
+    /// Each is a Python that imports some packages, under the library, with an id that nobody can guess. They run one
+    /// after the other. Exit status 1 if one failed.
+    Run(CanaryRun),
+    /// Say how many of the canaries of a ledger are in a dataset
+    ///
+    /// Exit status 1 if more were lost than --max-loss allows, if what arrived says something else than it must, or if
+    /// fewer were sent than --min-sent asks for.
+    Reconcile(CanaryReconcile),
+}
+
+/// `customs canary run`
+#[derive(Args)]
+pub struct CanaryRun {
+    /// Report as this site file says; a library is compiled from it for the time of the run
+    #[arg(long, value_name = "SITE.toml", required_unless_present = "library")]
+    pub site: Option<PathBuf>,
+    /// Run under this library, the one that the node has installed
+    #[arg(long, value_name = "FILE")]
+    pub library: Option<PathBuf>,
+    /// Where to note what is expected: added to, and made if it is not there
+    #[arg(long, value_name = "FILE")]
+    pub ledger: PathBuf,
+    /// The interpreters, or programs that start one with the arguments they are given; canaries take turns
+    #[arg(long, value_name = "PATH", num_args = 1.., default_value = "python3")]
+    pub python: Vec<PathBuf>,
+    /// How many canaries [default: one of each interpreter]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    /// What each imports, and must be able to [default: what the interpreter has of the listed packages: those of the
+    /// standard library, and two others]
+    #[arg(long, value_name = "MODULE,…", value_delimiter = ',')]
+    pub import: Vec<String>,
+    /// Kill a canary that runs for longer than this
+    #[arg(long, value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `customs canary reconcile`
+#[derive(Args)]
+pub struct CanaryReconcile {
+    /// The ledger; several are taken together
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    pub ledger: Vec<PathBuf>,
+    /// Where records must have arrived: a dataset, or http(s)://[USER:PASSWORD@]HOST:PORT/INDEX
+    #[arg(long, value_name = "DIR-or-URL")]
+    pub dataset: String,
+    /// The share that may be lost: exit status 1 when the observed loss is above it
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = share)]
+    pub max_loss: f64,
+    /// Exit status 1 when fewer records were sent
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub min_sent: u64,
+    /// What is not there of a canary that ended less than this ago is pending, and not lost [default: 2m while the dataset
+    /// is being written, else 0]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub grace: Option<i64>,
+    /// What arrived later than this after the end of its canary is late
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "15m")]
+    pub within: i64,
+    /// Canaries that began then or later: 2026-11-22, 2026-11-22T14:00:00Z, or 24h for so long ago
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<i64>,
+    /// Canaries that began before then
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<i64>,
+    /// Only what was sent to these lists of the site file
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    pub list: Vec<String>,
+    /// Write the figures to this file as well, for the textfile collector of Prometheus' node_exporter
+    #[arg(long, value_name = "FILE")]
+    pub textfile: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "write a share from 0 to 1, such as 0.01".to_string())
 }
 
 /// `customs completions`

@@ -50,12 +50,17 @@ impl Library {
 
     /// The digest of its policy, as in a record's field `policy`.
     pub fn digest(&self) -> String {
-        format!("{:016x}", digest(&self.bytes[self.place.clone()]))
+        format!("{:016x}", digest(self.bytes_of_policy()))
+    }
+
+    /// The place of its policy, as it is.
+    pub fn bytes_of_policy(&self) -> &[u8] {
+        &self.bytes[self.place.clone()]
     }
 
     /// The policy it carries.
     pub fn policy(&self) -> Result<Model, Damage> {
-        decode(&self.bytes[self.place.clone()])
+        decode(self.bytes_of_policy())
     }
 }
 

@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod canary;
 mod check;
 mod cli;
 mod collect;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         Verb::Reap(args) => reap::run(&args),
         Verb::Collect(args) => collect::run(&args),
         Verb::Import(args) => import::run(&args),
+        Verb::Canary(args) => canary::run(&args),
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man => manual::page(),
     };

@@ -3,7 +3,7 @@
 use crate::cli::{Completions, Customs};
 use crate::stdout::answer;
 use anyhow::Result;
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use std::process::ExitCode;
 
 /// `customs completions SHELL`
@@ -20,7 +20,10 @@ pub fn page() -> Result<ExitCode> {
     command.build();
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    for verb in command.get_subcommands().filter(|verb| verb.get_name() != "help") {
+    let is_verb = |verb: &&Command| verb.get_name() != "help";
+    let verbs = command.get_subcommands().filter(is_verb);
+    // A verb with verbs of its own is followed by them.
+    for verb in verbs.flat_map(|verb| std::iter::once(verb).chain(verb.get_subcommands().filter(is_verb))) {
         let verb = clap_mangen::Man::new(verb.clone());
         page.extend_from_slice(b".SH VERB\n");
         verb.render_synopsis_section(&mut page)?;

@@ -414,6 +414,9 @@ fn a_program_and_a_file_get_every_record_as_json() {
         assert_eq!(records.len(), 3, "{}", file.display());
         assert_eq!((&records[2]["id"], &records[2]["packages"]), (&json!(id(2)), &json!(["numpy"])));
         assert_eq!(records[2]["source"], "127.0.0.1");
+        // What was kept so can be imported.
+        let (status, answer, error) = import(&dataset.path(), &["--from", file.to_str().unwrap()]);
+        assert_eq!((status, &answer["read"], &answer["kept"]), (Some(0), &json!(3), &json!(0)), "{answer} {error}");
     }
 }
 

@@ -6,13 +6,12 @@ use crate::forks;
 use crate::memory::{FOUND, Notes, State};
 use crate::recorder;
 use crate::sys::{self, Descriptor};
-use crate::transport::{self, Sender};
+use crate::transport::Sender;
 use crate::versions;
 use customs_spec::frame::Header;
-use customs_spec::hash;
 use customs_spec::inspect::Inspector;
 use customs_spec::json::overwrite;
-use customs_spec::policy::{List, Policy, Thin};
+use customs_spec::policy::{List, Policy};
 use customs_spec::record::{Finding, Record};
 use customs_spec::signal;
 
@@ -59,18 +58,7 @@ impl Exit {
 /// Whether this process, or its job, falls into a list's sample. Every node comes to the same answer of a job.
 pub fn is_sampled(policy: Policy, list: &List, notes: &Notes) -> Option<bool> {
     let (claims, process) = (notes.claims.as_ref()?, notes.process?);
-    let id = process.id.to_le_bytes();
-    let job = claims.job_id.get();
-    let chosen = if list.per_process || job.is_empty() { &id } else { job };
-    let place = hash::of_parts(hash::PUBLIC_KEY, &[list.name, policy.system(), chosen]) as u32;
-    Some(list.threshold == u32::MAX || place < list.threshold)
-}
-
-/// Whether this process is of the share that is reported; then its weight.
-fn is_kept<'p>(thin: &Thin<'p>, id: u128, parent: Option<u128>) -> Option<&'p [u8]> {
-    let chosen = if thin.per_parent { parent.unwrap_or(id) } else { id };
-    let place = hash::of_parts(hash::PUBLIC_KEY, &[b"thin", &chosen.to_le_bytes()]) as u32;
-    (place < thin.threshold).then_some(thin.weight)
+    Some(list.samples(policy.system(), claims.job_id.get(), process.id))
 }
 
 /// Adds one set of findings to another.
@@ -149,7 +137,7 @@ fn compose(state: &mut State, policy: Policy, found: &mut [u8], exit: Exit, way:
     let thin = policy.thin().find(|thin| exit != Exit::Killed && times.elapsed / 1000 < u64::from(thin.shorter_than));
     let weight = match thin {
         None => b"".as_slice(),
-        Some(thin) => is_kept(&thin, process.id, parent)?,
+        Some(thin) => thin.keeps(process.id, parent).then_some(thin.weight)?,
     };
     let mut space = [0; 16];
     let exit = exit.word(&mut space);
@@ -207,7 +195,7 @@ fn compose(state: &mut State, policy: Policy, found: &mut [u8], exit: Exit, way:
             continue;
         }
         let record = Record { list: list.name, rate: list.rate, ..record };
-        let mut transports = transport::of_list(policy, &list, claims.is_compute);
+        let mut transports = policy.transports_of(&list, claims.is_compute);
         match way {
             Way::Out => transports.for_each(|transport| {
                 let mut sender = Sender::new(transport);

@@ -5,21 +5,13 @@ use crate::sys::{self, Descriptor};
 use core::ffi::CStr;
 use core::net::SocketAddr;
 use customs_spec::json::overwrite;
-use customs_spec::policy::{List, Policy, Server, Transport};
+use customs_spec::policy::{Server, Transport};
 
 /// Sends the messages of one record.
 pub struct Sender<'p> {
     transport: Transport<'p>,
     /// The server that took the last message, or that was picked.
     server: usize,
-}
-
-/// The transports that a list goes to: those it names, or the first that is meant for such a process.
-pub fn of_list<'p>(policy: Policy<'p>, list: &List<'p>, is_compute: bool) -> impl Iterator<Item = Transport<'p>> {
-    let named = list.transports();
-    let unnamed = named.clone().next().is_none();
-    let default = policy.transports().find(|transport| unnamed && (transport.any || is_compute));
-    named.filter_map(move |number| policy.transports().nth(number as usize)).chain(default)
 }
 
 impl<'p> Sender<'p> {

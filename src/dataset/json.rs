@@ -15,7 +15,8 @@ fn hex(id: &[u8; 16]) -> String {
     format!("{:032x}", u128::from_be_bytes(*id))
 }
 
-/// The object: first the fields of the record, then the collector's own.
+/// The object: first the fields of the record, then the collector's own. It is read as a record again: the parts are
+/// joined, so it is the only one, and what it lacks of them is said.
 pub fn object(record: &Record, arrival: &Arrival) -> Value {
     let fields = Field::ALL.iter().filter_map(|field| Some((field.key().to_string(), value(record, *field)?)));
     let mut object: Map<String, Value> = fields.collect();
@@ -35,7 +36,7 @@ fn value(record: &Record, field: Field) -> Option<Value> {
     let some = |names: &[_]| (!names.is_empty()).then(|| json!(names));
     Some(match field {
         Field::Schema => json!(SCHEMA),
-        Field::Part | Field::Parts => return None,
+        Field::Part | Field::Parts => json!(1),
         Field::Id => json!(hex(&record.id)),
         Field::Seq => json!(record.seq),
         Field::Start => json!(record.start.map(time).unwrap_or_default()),

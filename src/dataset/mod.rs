@@ -78,6 +78,18 @@ impl Dataset {
         Ok(Dataset { root: root.to_path_buf() })
     }
 
+    /// The one that is in this folder, to be read.
+    pub fn open(root: &Path) -> Result<Self> {
+        let dataset = Dataset { root: root.to_path_buf() };
+        dataset.days().map(|_| dataset)
+    }
+
+    /// Whether somebody has it locked, and may add to it: as far as that can be seen from here.
+    pub fn is_being_written(&self) -> bool {
+        let Ok(file) = fs::File::open(self.root.join(OWN).join("lock")) else { return false };
+        matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
+    }
+
     /// The collector's own folder in it, made if it is not there.
     pub fn own(&self) -> Result<PathBuf> {
         let own = self.root.join(OWN);

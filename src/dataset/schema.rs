@@ -1,5 +1,6 @@
 //! The columns of the dataset. Their names are those of the record's fields; docs/DATASET.md says what each holds.
 
+pub use crate::record::MISSING_PARTS;
 use crate::record::{FLAGS, NUMBERS, TEXTS};
 use arrow::datatypes::{DataType, Field as Column, Fields, Schema, SchemaRef, TimeUnit};
 use customs_spec::record::Field;
@@ -13,8 +14,6 @@ pub const SOURCE: &str = "source";
 pub const HOST_VERIFIED: &str = "host_verified";
 /// Whether the kernel says that the sender has this `uid`.
 pub const UID_VERIFIED: &str = "uid_verified";
-/// The parts of the record that did not arrive.
-pub const MISSING_PARTS: &str = "missing_parts";
 
 /// By which rows are sorted in a file: a user's jobs lie together, and so do the processes of a job.
 pub const ORDER: [&str; 4] = [Field::Username.key(), Field::System.key(), Field::JobId.key(), Field::Start.key()];

@@ -35,6 +35,9 @@ pub const NUMBERS: [Field; 4] = [Field::Uid, Field::Pid, Field::Ppid, Field::Num
 /// The fields that hold yes or no.
 pub const FLAGS: [Field; 3] = [Field::IsCompute, Field::IsShifter, Field::IsStaff];
 
+/// The parts of a record that are not in it: no field that the library sends, but one of what was collected.
+pub const MISSING_PARTS: &str = "missing_parts";
+
 /// What one message says of one process: a record, or a part of one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record<'a> {

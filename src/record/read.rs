@@ -3,7 +3,7 @@
 //! A record is a claim, and anyone can send one: what passes here can be stored, and says nothing of whether it is true.
 //! Keys that are not known are passed over, so that a library that says more than this program knows is still heard.
 
-use super::{FLAGS, NUMBERS, Record, TEXTS};
+use super::{FLAGS, MISSING_PARTS, NUMBERS, Record, TEXTS};
 use chrono::DateTime;
 use customs_spec::frame::{APP_NAME, Message};
 use customs_spec::record::{Field, MAX_NAME, MAX_PATH, MAX_TEXT, MAX_VERSION, SCHEMA};
@@ -99,9 +99,14 @@ impl<'de> Visitor<'de> for Reader {
         let mut record = Record::default();
         let mut seen = 0_u64;
         let (mut part, mut parts) = (0_u8, 0_u8);
+        let mut missing: Vec<u8> = Vec::new();
         while let Some(Text(key)) = map.next_key()? {
             let Some(field) = Field::of(&key) else {
-                map.next_value::<IgnoredAny>()?;
+                if key == MISSING_PARTS {
+                    missing = map.next_value()?;
+                } else {
+                    map.next_value::<IgnoredAny>()?;
+                }
                 continue;
             };
             let bit = 1 << field as u8;
@@ -185,7 +190,8 @@ impl<'de> Visitor<'de> for Reader {
         if !(1..=parts).contains(&part) {
             return Err(Error::custom(format_args!("part {part} of {parts}")));
         }
-        record.missing = (1..=parts).filter(|other| *other != part).collect();
+        missing.truncate(usize::from(u8::MAX));
+        record.missing = if parts == 1 { missing } else { (1..=parts).filter(|other| *other != part).collect() };
         Ok(record)
     }
 }

@@ -16,7 +16,7 @@ use customs_spec::policy::encode;
 use customs_spec::policy::model::{Model, On, Server, Transport};
 use printer::Printer;
 use receiver::Receiver;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, ExitCode};
@@ -33,7 +33,7 @@ pub fn run(args: &Run) -> Result<ExitCode> {
 
     let [program, arguments @ ..] = args.command.as_slice() else { unreachable!("clap asks for a command") };
     let mut command = Command::new(program);
-    command.args(arguments).env("LD_PRELOAD", preload(&library)?);
+    command.args(arguments).env("LD_PRELOAD", preload(&library, &std::env::var_os("LD_PRELOAD").unwrap_or_default())?);
     let child = match child::start(command) {
         Ok(child) => child,
         Err(status) => return Ok(status),
@@ -69,7 +69,7 @@ fn policy(site: Option<&Path>, receiver: SocketAddr) -> Result<Model> {
 }
 
 /// The library before what is preloaded already: the first one's definition of a symbol is the one that counts.
-fn preload(library: &Path) -> Result<OsString> {
+pub fn preload(library: &Path, others: &OsStr) -> Result<OsString> {
     let path = library.to_str().unwrap_or(" ");
     ensure!(
         !path.contains([' ', ':', '\t', '\n']),
@@ -77,7 +77,7 @@ fn preload(library: &Path) -> Result<OsString> {
         library.display()
     );
     let mut value = OsString::from(library);
-    if let Some(others) = std::env::var_os("LD_PRELOAD").filter(|others| !others.is_empty()) {
+    if !others.is_empty() {
         value.push(":");
         value.push(others);
     }

@@ -3,6 +3,7 @@
 
 use super::bytes::{Sequence, number, number64, sequence, text};
 use super::*;
+use crate::hash;
 use crate::record::{Fields, Privacy};
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -296,6 +297,14 @@ impl<'p> Policy<'p> {
         })
     }
 
+    /// The transports that a list goes to: those it names, or the first that is meant for such a process.
+    pub fn transports_of(self, list: &List<'p>, is_compute: bool) -> impl Iterator<Item = Transport<'p>> + use<'p> {
+        let named = list.transports();
+        let unnamed = named.clone().next().is_none();
+        let default = self.transports().find(|transport| unnamed && (transport.any || is_compute));
+        named.filter_map(move |number| self.transports().nth(number as usize)).chain(default)
+    }
+
     /// Every check; its position is its number.
     pub fn checks(self) -> impl Iterator<Item = Check<'p>> + Clone {
         let items = self.items(Slot::Checks, words::CHECK);
@@ -392,6 +401,24 @@ impl<'p> List<'p> {
     /// Numbers of its transports; none: the first whose `on` holds.
     pub fn transports(&self) -> impl Iterator<Item = u32> + Clone + use<'p> {
         self.transports.numbers()
+    }
+
+    /// Whether the process `id` falls into this list's sample, or the job that it belongs to (empty: none). Every node
+    /// comes to the same answer of a job.
+    pub fn samples(&self, system: &[u8], job: &[u8], id: u128) -> bool {
+        let id = id.to_le_bytes();
+        let chosen = if self.per_process || job.is_empty() { &id } else { job };
+        let place = hash::of_parts(hash::PUBLIC_KEY, &[self.name, system, chosen]) as u32;
+        self.threshold == u32::MAX || place < self.threshold
+    }
+}
+
+impl Thin<'_> {
+    /// Whether the process `id` is of the share that is reported.
+    pub fn keeps(&self, id: u128, parent: Option<u128>) -> bool {
+        let chosen = if self.per_parent { parent.unwrap_or(id) } else { id };
+        let place = hash::of_parts(hash::PUBLIC_KEY, &[b"thin", &chosen.to_le_bytes()]) as u32;
+        place < self.threshold
     }
 }
 

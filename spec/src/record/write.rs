@@ -92,7 +92,7 @@ impl Record<'_> {
     }
 
     /// What is sent for `value`: itself, a keyed hash of it, or nothing.
-    pub(super) fn veiled<'v>(&self, field: Field, value: &'v [u8], space: &'v mut [u8; 32]) -> &'v [u8] {
+    pub fn veiled<'v>(&self, field: Field, value: &'v [u8], space: &'v mut [u8; 32]) -> &'v [u8] {
         if self.privacy.omit.has(field) || value.is_empty() {
             return b"";
         }
