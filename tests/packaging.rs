@@ -479,7 +479,15 @@ fn systemd_finds_no_fault_with_the_units() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         (output.status.success(), text)
     };
-    for unit in ["customs-collector.service", "customs-reap.service", "customs-reap.timer"] {
+    for unit in [
+        "customs-collector.service",
+        "customs-reap.service",
+        "customs-reap.timer",
+        "customs-canary.service",
+        "customs-canary.timer",
+        "customs-canary-reconcile.service",
+        "customs-canary-reconcile.timer",
+    ] {
         let (is_good, text) = analyze(&["verify", "--man=no", unit]);
         assert!(is_good && !text.contains("customs"), "{text}");
     }
