@@ -9,11 +9,16 @@ mod collect;
 mod compile;
 mod dataset;
 mod diagnostics;
+mod doctor;
 mod emit;
+mod here;
 mod import;
 mod inspect;
 mod library;
 mod manual;
+mod me;
+mod preloaded;
+mod program;
 mod reap;
 mod record;
 mod run;
@@ -39,6 +44,8 @@ fn main() -> ExitCode {
         Verb::Reap(args) => reap::run(&args),
         Verb::Collect(args) => collect::run(&args),
         Verb::Import(args) => import::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
+        Verb::Me(args) => me::run(&args),
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man => manual::page(),
     };

@@ -11,6 +11,7 @@
 //! process can be in several files of a day until they are merged; [`merge`] leaves the one that counts.
 
 pub mod merge;
+pub mod of_user;
 pub mod rows;
 pub mod schema;
 mod twins;
@@ -73,6 +74,12 @@ impl Dataset {
     /// The one in this folder, which is made if it is not there.
     pub fn create(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).with_context(|| format!("cannot make the dataset's folder {}", root.display()))?;
+        Ok(Dataset { root: root.to_path_buf() })
+    }
+
+    /// One that is there, to be read.
+    pub fn open(root: &Path) -> Result<Self> {
+        fs::read_dir(root).with_context(|| format!("cannot read the dataset {}", root.display()))?;
         Ok(Dataset { root: root.to_path_buf() })
     }
 
