@@ -276,7 +276,7 @@ pub struct Me {
     #[arg(long)]
     pub json: bool,
     /// What to run
-    #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
+    #[arg(value_name = "COMMAND", last = true)]
     pub command: Vec<OsString>,
 }
 

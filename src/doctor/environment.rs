@@ -15,10 +15,9 @@ pub fn preloaded(subject: Option<&Subject>, is_of_here: bool, report: &mut Repor
     const ABOUT: &str = "preload";
     let entries = preloaded::entries();
     let ours: Vec<&Entry> = entries.iter().filter(|entry| entry.is_ours()).collect();
-    if let (false, Some(path)) = (is_of_here, subject.and_then(|subject| subject.path.as_ref())) {
-        if ours.iter().all(|entry| entry.path() != *path) {
-            report.note(ABOUT, format!("{} is not preloaded in this environment", path.display()), "");
-        }
+    let path = subject.and_then(|subject| subject.path.as_ref()).filter(|_| !is_of_here);
+    if let Some(path) = path.filter(|path| ours.iter().all(|entry| entry.path() != **path)) {
+        report.note(ABOUT, format!("{} is not preloaded in this environment", path.display()), "");
     }
     if let [first, _, ..] = ours[..] {
         let all: Vec<&str> = ours.iter().map(|entry| entry.text.as_str()).collect();

@@ -60,7 +60,7 @@ pub fn width() -> usize {
     width.filter(|_| stdout.is_terminal()).unwrap_or(100).clamp(40, 100)
 }
 
-const INDENT: usize = 10;
+const INDENT: usize = 12;
 
 /// A paragraph behind a label.
 fn paragraph(label: &str, text: &str, width: usize) -> String {
@@ -137,7 +137,7 @@ pub fn text(force: &Force, width: usize) -> String {
         );
     }
     say("never", &NEVER.join("; "));
-    say("job", &format!("of the environment, the values of these are sent: {}", job_variables(model).join(", ")));
+    say("job", &format!("of the environment, these variables tell it: {}", job_variables(model).join(", ")));
     for (transport, is_from_here) in transports(force) {
         let servers: Vec<String> = transport.servers.iter().map(|server| server.to_string()).collect();
         let whose = match (is_from_here, transport.on) {
@@ -334,6 +334,6 @@ mod tests {
     fn paragraphs_stay_within_their_width() {
         let text = paragraph("never", &NEVER.join("; "), 60);
         assert!(text.lines().count() > 3 && text.lines().all(|line| line.chars().count() <= 60), "{text}");
-        assert!(text.starts_with("never     the arguments"), "{text}");
+        assert!(text.starts_with("never       the arguments"), "{text}");
     }
 }

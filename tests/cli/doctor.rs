@@ -167,7 +167,8 @@ fn a_program_finds_the_same_keys_in_every_answer() {
     for line in answer.1["checks"].as_array().unwrap() {
         assert_eq!(keys(line), ["check", "fix", "result", "says"]);
     }
-    let mut command = Site::new("").command(["doctor", "--json"]);
+    let place = Site::new("");
+    let mut command = place.command(["doctor", "--json"]);
     assert_eq!(keys(&Answered::of(&mut command).1), keys(&answer.1));
 }
 
@@ -221,7 +222,6 @@ fn a_library_that_is_not_there_or_not_whole_is_named() {
         // e_machine: aarch64, or x86-64 where that is ours (elf(5)).
         (damaged(18, if cfg!(target_arch = "aarch64") { 62 } else { 183 }), "library", "another machine"),
         (b"hello".to_vec(), "library", "not a shared library"),
-        (good[..good.len() / 2].to_vec(), "library", "libcustoms.so"),
     ] {
         fs::write(&library, bytes).unwrap();
         find(part, check);
@@ -232,16 +232,17 @@ fn a_library_that_is_not_there_or_not_whole_is_named() {
     find("is no file", "library");
     fs::remove_dir(&library).unwrap();
 
-    // Code that is another's, and yet a libcustoms.so.
-    let code = good.windows(8).rposition(|bytes| bytes == b".customs").unwrap();
-    assert!(code > policy + 131_072);
-    fs::write(&library, damaged(code - 1, 1)).unwrap();
+    // The loader dies of SIGBUS over half a file, in every program: so not preloaded here.
+    fs::write(&library, &good[..good.len() / 2]).unwrap();
+    let mut command = node.command(&["--site", "site.toml", "--library", &library]);
+    Answered::of(command.env_remove("LD_PRELOAD")).finds("problem", "library", "write it anew");
+
+    // Another build, as its note says.
+    let build_id = good.windows(4).position(|bytes| bytes == b"GNU\0").unwrap() + 4;
+    fs::write(&library, damaged(build_id, good[build_id] ^ 1)).unwrap();
     let answer = node.asks(&["--site", "site.toml"]);
-    assert!(
-        answer.says("note", "library", "not that of this command") || answer.says("problem", "library", ""),
-        "{}",
-        answer.shown()
-    );
+    answer.has_problems(&[]);
+    answer.finds("note", "library", "not that of this command");
 }
 
 #[test]
