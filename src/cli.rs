@@ -2,6 +2,7 @@
 
 use crate::canary::{duration, moment};
 use crate::collect::Listen;
+use crate::site;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -74,6 +75,18 @@ pub enum Verb {
     /// a dataset. docs/CANARY.md has the formats of both.
     #[command(subcommand)]
     Canary(Canary),
+    /// Say whether records of this node would come through, and what is in the way
+    ///
+    /// Looks at the library that LD_PRELOAD or /etc/ld.so.preload names here, runs a Python under its policy with a
+    /// receiver of its own, and asks after each server that a record of this node, now, would go to. A line a check: ok, a
+    /// note, or a problem with what to do about it. Run it where the question is: on the node, in the job, in the
+    /// container. Exits with 1 if there is a problem.
+    Doctor(Doctor),
+    /// Say what is reported of you here, and how to opt out
+    ///
+    /// For the people whose programs are watched. With COMMAND, run it and print the JSON that would be sent of it, which
+    /// is then sent nowhere; what COMMAND itself writes to standard output goes to standard error.
+    Me(Me),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, in roff
@@ -315,6 +328,52 @@ pub struct CanaryReconcile {
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|share| (0.0..=1.0).contains(share));
     share.ok_or_else(|| "write a share from 0 to 1, such as 0.01".to_string())
+}
+
+/// `customs doctor`
+#[derive(Args)]
+pub struct Doctor {
+    /// The site file that the library should have been compiled from [default: /etc/customs/site.toml, if it is there]
+    #[arg(long, value_name = "SITE.toml")]
+    pub site: Option<PathBuf>,
+    /// Look at this library and not at the one that is preloaded here
+    #[arg(long, value_name = "FILE")]
+    pub library: Option<PathBuf>,
+    /// Try this interpreter [default: python3 of PATH and /usr/bin/python3]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub python: Vec<PathBuf>,
+    /// Try a Python in this container root as well
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub root: Vec<PathBuf>,
+    /// Ask the collector that serves its metrics there
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub collector: Option<SocketAddr>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `customs me`
+#[derive(Args)]
+pub struct Me {
+    /// The site file, where no library is preloaded
+    #[arg(long, value_name = "SITE.toml", default_value = site::DEFAULT)]
+    pub site: PathBuf,
+    /// Say what is stored of you in this dataset
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub dataset: Option<PathBuf>,
+    /// Print those records, a line of JSON each
+    #[arg(long, requires = "dataset")]
+    pub records: bool,
+    /// Say it of this user; for root
+    #[arg(long, value_name = "UID", requires = "dataset")]
+    pub uid: Option<u32>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+    /// What to run
+    #[arg(value_name = "COMMAND", last = true)]
+    pub command: Vec<OsString>,
 }
 
 /// `customs completions`

@@ -1,12 +1,11 @@
 //! `customs emit`: any JSON object, sent as the library sends a record. The ancestor's `nerscjson`.
 
 use crate::cli::Emit;
-use crate::{NO, site};
+use crate::{NO, here, site};
 use anyhow::{Context, Result, anyhow, bail};
 use customs_spec::frame::Header;
-use customs_spec::glob;
 use customs_spec::json::Writer;
-use customs_spec::policy::model::{Model, On, Server, Transport};
+use customs_spec::policy::model::{Model, Server, Transport};
 use nix::fcntl::OFlag;
 use serde_json::{Map, Value};
 use std::fs::OpenOptions;
@@ -27,9 +26,12 @@ pub fn run(args: &Emit) -> Result<ExitCode> {
         site::compile(&args.site).context("the site file says where to send; name one with --site SITE.toml")?.model;
     let mut input = String::new();
     io::stdin().read_to_string(&mut input).context("standard input is not UTF-8 text")?;
-    let host = nix::unistd::gethostname()?.to_string_lossy().into_owned();
+    let host = here::host();
     let message = message(&model, &args.msgid, &host, &one_line(&input)?)?;
-    let transport = transport(&model, &host).context("no transport of the site file is meant for this node")?;
+    // As for a list that names none.
+    let is_compute = here::compute(&model, &host, &here::variable).is_some();
+    let transport =
+        here::usual_transport(&model, is_compute).context("no transport of the site file is meant for this node")?;
 
     let most = usize::from(transport.max_datagram);
     if message.len() > most {
@@ -67,14 +69,6 @@ fn message(model: &Model, msgid: &str, host: &str, body: &str) -> Result<Vec<u8>
     };
     header.write(&mut out);
     Ok([out.written(), body.as_bytes()].concat())
-}
-
-/// The first transport that is meant for this process, as for a list that names none.
-fn transport<'m>(model: &'m Model, host: &str) -> Option<&'m Transport> {
-    let set = |name: &String| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let matches = |pattern: &String| glob::matches(pattern.as_bytes(), host.as_bytes());
-    let is_compute = model.compute.env.iter().any(set) || model.compute.hosts.iter().any(matches);
-    model.transports.iter().find(|transport| transport.on == On::Any || is_compute)
 }
 
 /// To a server of the transport picked at random; to the next ones if that fails at once.

@@ -31,6 +31,11 @@ impl Library {
         Library::new(Cow::Owned(bytes)).with_context(|| path.display().to_string())
     }
 
+    /// One that was read already.
+    pub fn of_bytes(bytes: Vec<u8>) -> Result<Self> {
+        Library::new(Cow::Owned(bytes))
+    }
+
     fn new(bytes: Cow<'static, [u8]>) -> Result<Self> {
         let place = policy_place(&bytes)?;
         Ok(Library { bytes, place })
@@ -56,6 +61,15 @@ impl Library {
     /// The place of its policy, as it is.
     pub fn bytes_of_policy(&self) -> &[u8] {
         &self.bytes[self.place.clone()]
+    }
+
+    /// Whether it differs from another one in its policy at most.
+    pub fn has_code_of(&self, other: &Library) -> bool {
+        let apart = |library: &'_ Library| {
+            let (before, after) = (..library.place.start, library.place.end..);
+            (library.bytes[before].to_vec(), library.bytes[after].to_vec())
+        };
+        apart(self) == apart(other)
     }
 
     /// The policy it carries.

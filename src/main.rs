@@ -10,12 +10,17 @@ mod collect;
 mod compile;
 mod dataset;
 mod diagnostics;
+mod doctor;
 mod emit;
+mod here;
 mod import;
 mod inspect;
 mod library;
 mod manual;
+mod me;
 mod place;
+mod preloaded;
+mod program;
 mod reap;
 mod record;
 mod run;
@@ -42,6 +47,8 @@ fn main() -> ExitCode {
         Verb::Collect(args) => collect::run(&args),
         Verb::Import(args) => import::run(&args),
         Verb::Canary(args) => canary::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
+        Verb::Me(args) => me::run(&args),
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man => manual::page(),
     };

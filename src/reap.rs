@@ -4,11 +4,11 @@
 //! be checked, nothing is followed, and nothing is read that is not a small regular file.
 
 use crate::cli::Reap;
-use crate::{NO, emit, site, stdout};
+use crate::{NO, emit, here, site, stdout};
 use anyhow::{Context, Result, bail, ensure};
 use customs_spec::frame::Header;
 use customs_spec::json::Writer;
-use customs_spec::policy::model::{Model, On, Transport};
+use customs_spec::policy::model::{Model, Transport};
 use customs_spec::record::{Field, SCHEMA, identity};
 use nix::fcntl::OFlag;
 use nix::unistd::{Uid, User, geteuid};
@@ -217,9 +217,7 @@ fn transports<'m>(record: &Map<String, Value>, model: &'m Model) -> Result<Vec<&
     let list =
         model.lists.iter().find(|list| list.name == name).with_context(|| format!("there is no list `{name}`"))?;
     let is_compute = record.get(Field::IsCompute.key()) == Some(&Value::Bool(true));
-    let named = list.transports.iter().filter_map(|number| model.transports.get(usize::from(*number)));
-    let usual = model.transports.iter().find(|transport| transport.on == On::Any || is_compute);
-    Ok(if list.transports.is_empty() { usual.into_iter().collect() } else { named.collect() })
+    Ok(here::transports(model, list, is_compute))
 }
 
 /// What was checked of the record, under a header of now.

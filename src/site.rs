@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Where a site's own file is, unless a flag says otherwise.
+pub const DEFAULT: &str = "/etc/customs/site.toml";
+
 /// Reads and compiles a site file.
 pub fn compile(path: &Path) -> Result<Compiled> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read the site file {}", path.display()))?;

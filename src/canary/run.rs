@@ -4,7 +4,7 @@ use super::expect::{self, Said};
 use super::ledger::{self, Entry, Ledger, Report};
 use crate::cli::CanaryRun;
 use crate::library::Library;
-use crate::{NO, compile, run, site, stdout};
+use crate::{NO, compile, preloaded, site, stdout};
 use anyhow::{Context, Result, bail, ensure};
 use chrono::Utc;
 use customs_spec::policy::Policy;
@@ -12,7 +12,6 @@ use customs_spec::policy::model::Model;
 use customs_spec::record::Field;
 use customs_spec::stdlib;
 use serde_json::json;
-use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -138,7 +137,10 @@ impl Flock<'_> {
         let variables: Vec<String> = expect::variables(policy).into_iter().collect();
         let mut command = Command::new(python);
         command.args(["-c", PROGRAM, &variables.join(","), &must.join(","), &may.join(","), &others.join(",")]);
-        command.env("CUSTOMS_CANARY", &canary).env("LD_PRELOAD", preload(&self.library.0)?).current_dir("/");
+        command
+            .env("CUSTOMS_CANARY", &canary)
+            .env(preloaded::VARIABLE, preloaded::instead_of_ours(&self.library.0)?)
+            .current_dir("/");
         let outcome = attempt(command, &self.folder, Duration::from_secs(self.args.timeout));
         let until = uptime();
         entry.end = Some(Utc::now().timestamp_micros());
@@ -190,13 +192,6 @@ impl Flock<'_> {
         }
         Ok([Vec::new(), standard.into_iter().cloned().collect(), picked])
     }
-}
-
-/// The library before what is preloaded already, but for another libcustoms.so: two would both report.
-fn preload(library: &Path) -> Result<OsString> {
-    let others = std::env::var("LD_PRELOAD").unwrap_or_default();
-    let kept = others.split([' ', ':']).filter(|path| !path.is_empty() && Library::read(Path::new(path)).is_err());
-    run::preload(library, OsStr::new(&kept.collect::<Vec<_>>().join(":")))
 }
 
 /// Runs it to its end; gives what it wrote.

@@ -12,6 +12,7 @@
 
 pub mod json;
 pub mod merge;
+pub mod of_user;
 pub mod rows;
 pub mod schema;
 mod twins;

@@ -1,49 +1,64 @@
 //! `customs run`: a command under the library, with a receiver of its own on loopback. What a newcomer tries first.
 
-mod assemble;
-mod child;
-mod printer;
-mod program;
-mod receiver;
+pub mod assemble;
+pub mod child;
+pub mod printer;
+pub mod receiver;
 mod show;
-mod silence;
+pub mod silence;
 
 use crate::cli::Run;
 use crate::library::Library;
-use crate::{compile, site};
-use anyhow::{Context, Result, ensure};
+use crate::{compile, preloaded, site};
+use anyhow::{Context, Result};
 use customs_spec::policy::encode;
 use customs_spec::policy::model::{Model, On, Server, Transport};
 use printer::Printer;
 use receiver::Receiver;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 
 /// Runs it, shows what it reports, and exits as it did.
 pub fn run(args: &Run) -> Result<ExitCode> {
     let receiver = Receiver::open().context("cannot open a socket on loopback")?;
     let mut printer = Printer::open(args)?;
     let model = policy(args.site.as_deref(), receiver.address())?;
-
-    let folder = tempfile::Builder::new().prefix("customs-run-").tempdir().context("cannot make a temporary folder")?;
-    let library = folder.path().join("libcustoms.so");
-    compile::write(&library, &Library::pristine()?.stamp(&encode(&model)?)?)?;
-
-    let [program, arguments @ ..] = args.command.as_slice() else { unreachable!("clap asks for a command") };
-    let mut command = Command::new(program);
-    command.args(arguments).env("LD_PRELOAD", preload(&library, &std::env::var_os("LD_PRELOAD").unwrap_or_default())?);
-    let child = match child::start(command) {
-        Ok(child) => child,
+    let ended =
+        attend(&Library::pristine()?, &model, &receiver, &args.command, |_| {}, |datagram| printer.take(datagram));
+    let ended = match ended? {
+        Ok(ended) => ended,
         Err(status) => return Ok(status),
     };
-    let ended = child::attend(child, &receiver, |datagram| printer.take(datagram))?;
     printer.finish()?;
     if printer.is_silent() {
-        silence::explain(program, &model, ended);
+        silence::explain(&args.command, &model, ended);
     }
     Ok(child::exit_code(ended))
+}
+
+/// Runs a command under `library` with the policy `model`, and hands on what comes to `receiver` meanwhile. `prepare` has
+/// the last word on how the command is started; the inner error is the exit status if it could not be.
+pub fn attend(
+    library: &Library,
+    model: &Model,
+    receiver: &Receiver,
+    command: &[OsString],
+    prepare: impl FnOnce(&mut Command),
+    take: impl FnMut(&[u8]) + Send,
+) -> Result<Result<ExitStatus, ExitCode>> {
+    let folder = tempfile::Builder::new().prefix("customs-run-").tempdir().context("cannot make a temporary folder")?;
+    let path = folder.path().join("libcustoms.so");
+    compile::write(&path, &library.stamp(&encode(model)?)?)?;
+    let [program, arguments @ ..] = command else { unreachable!("clap asks for a command") };
+    let mut command = Command::new(program);
+    command.args(arguments).env(preloaded::VARIABLE, preloaded::instead_of_ours(&path)?);
+    prepare(&mut command);
+    match child::start(command) {
+        Ok(child) => child::attend(child, receiver, take).map(Ok),
+        Err(status) => Ok(Err(status)),
+    }
 }
 
 /// What the site file says, but sent to us.
@@ -66,20 +81,4 @@ fn policy(site: Option<&Path>, receiver: SocketAddr) -> Result<Model> {
     model.thin.clear();
     model.recorder.clear();
     Ok(model)
-}
-
-/// The library before what is preloaded already: the first one's definition of a symbol is the one that counts.
-pub fn preload(library: &Path, others: &OsStr) -> Result<OsString> {
-    let path = library.to_str().unwrap_or(" ");
-    ensure!(
-        !path.contains([' ', ':', '\t', '\n']),
-        "LD_PRELOAD cannot carry the path {} (spaces and colons separate, ld.so(8)); set TMPDIR to a plainer folder",
-        library.display()
-    );
-    let mut value = OsString::from(library);
-    if !others.is_empty() {
-        value.push(":");
-        value.push(others);
-    }
-    Ok(value)
 }

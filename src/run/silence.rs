@@ -1,36 +1,31 @@
 //! Nothing was reported: why it may be so.
 
-use super::program::{Nature, Program};
+use crate::here::{self, Variables};
+use crate::program::Program;
 use customs_spec::policy::model::Model;
 use nix::sys::signal::Signal;
-use std::env;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 /// Says on standard error that nothing was reported, and every reason that can be seen from here.
-pub fn explain(command: &OsStr, model: &Model, ended: ExitStatus) {
+pub fn explain(command: &[OsString], model: &Model, ended: ExitStatus) {
     eprintln!("customs  nothing was reported");
-    for reason in reasons(&Program::find(command), model, ended, |name| env::var(name).ok()) {
+    let program = Program::find(command.first().map(OsString::as_os_str).unwrap_or_default());
+    for reason in reasons(&program, model, ended, &here::variable) {
         eprintln!("  why    {reason}");
     }
 }
 
-fn reasons(
-    program: &Program,
-    model: &Model,
-    ended: ExitStatus,
-    variable: impl Fn(&str) -> Option<String>,
-) -> Vec<String> {
+fn reasons(program: &Program, model: &Model, ended: ExitStatus, variables: Variables) -> Vec<String> {
     let mut reasons = Vec::new();
-    let set = |name: &String| variable(name).filter(|value| !value.is_empty()).map(|value| (name.clone(), value));
-    for (name, _) in model.opt_out.iter().filter_map(set) {
+    for name in here::opted_out(model, variables) {
         reasons.push(format!("{name} is set: the user opted out"));
     }
-    for (name, value) in model.ranks.iter().filter_map(set).filter(|(_, value)| is_nonzero(value)) {
+    for (name, value) in here::other_ranks(model, variables) {
         reasons.push(format!("{name} is {value}: of a parallel program, rank 0 alone reports"));
     }
-    reasons.extend(of_the_program(program));
+    reasons.extend(program.refusal());
     if let Some(signal) = ended.signal().and_then(|number| Signal::try_from(number).ok()) {
         reasons.push(format!("{signal} ended it, and such an end may leave no moment to report"));
     }
@@ -52,39 +47,21 @@ fn reasons(
     reasons
 }
 
-fn of_the_program(program: &Program) -> Option<String> {
-    let path = program.path.display();
-    if program.privileged {
-        return Some(format!("{path} runs with other rights than yours, and the loader then ignores LD_PRELOAD"));
-    }
-    match program.nature {
-        Nature::Static => {
-            Some(format!("{path} is a static program: no loader runs, and nothing can be loaded into it"))
-        }
-        Nature::Foreign => Some(format!("{path} is built for another word size or machine than libcustoms.so")),
-        Nature::NotElf | Nature::Unknown => Some(format!("{path} cannot be read as a program")),
-        Nature::Dynamic { python: false } => {
-            Some(format!("{path} is not Python, and it started no Python that reported"))
-        }
-        Nature::Dynamic { python: true } => None,
-    }
-}
-
-/// As the library decides it: what is no number is no rank.
-fn is_nonzero(rank: &str) -> bool {
-    rank.bytes().all(|byte| byte.is_ascii_digit()) && rank.bytes().any(|byte| byte != b'0')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::Nature;
     use std::path::PathBuf;
 
     fn reasons_of(nature: Nature, variables: &[(&str, &str)], status: i32) -> String {
         let model = crate::site::shipped().unwrap().model;
-        let program = Program { path: PathBuf::from("/bin/x"), nature, privileged: false };
-        let variable = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.to_string());
-        reasons(&program, &model, ExitStatus::from_raw(status), variable).join("\n")
+        let program =
+            Program { path: PathBuf::from("/bin/x"), nature, privileged: false, sanitized: false, musl: false };
+        let variable = |name: &str| {
+            let set = variables.iter().find(|(key, value)| *key == name && !value.is_empty());
+            set.map(|(_, value)| value.to_string())
+        };
+        reasons(&program, &model, ExitStatus::from_raw(status), &variable).join("\n")
     }
 
     #[test]

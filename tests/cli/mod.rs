@@ -2,8 +2,10 @@
 
 mod check;
 mod compile;
+mod doctor;
 mod emit;
 mod manual;
+mod me;
 mod run;
 
 use std::ffi::OsStr;

@@ -117,6 +117,20 @@ fn what_was_preloaded_before_still_is() {
 }
 
 #[test]
+fn a_library_that_is_preloaded_here_by_default_does_not_report_as_well() {
+    let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let server = format!("udp://{}", receiver.local_addr().unwrap());
+    let site = Site::new(&GOOD.replace("unix:///dev/log", &server).replace("rate = 0.5\n", ""));
+    assert_eq!(site.customs(["compile", "site.toml"]).status, 0);
+    let python = python();
+    let mut command = site.command(one_liner(&["--json"], &python, "pass"));
+    let answer = super::Answer::of(command.env("LD_PRELOAD", site.path("libcustoms.so")).output().unwrap());
+    assert_eq!(answer.stdout.lines().count(), 1, "{answer:?}");
+    receiver.set_nonblocking(true).unwrap();
+    assert!(receiver.recv(&mut [0; 64]).is_err(), "it was sent to the site as well");
+}
+
+#[test]
 fn many_processes_report_and_none_is_lost() {
     let python = python();
     let code = "import subprocess, sys; [subprocess.run([sys.executable, '-c', 'pass']) for _ in range(20)]";

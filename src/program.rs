@@ -1,6 +1,6 @@
 //! What a command is, from its file alone: enough to say why the library cannot work in it.
 
-use object::read::elf::{FileHeader, ProgramHeader};
+use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 use object::{Object, ObjectSymbol, elf};
 use std::ffi::OsStr;
 use std::fs;
@@ -16,6 +16,10 @@ pub struct Program {
     pub nature: Nature,
     /// setuid or setgid: the loader ignores LD_PRELOAD (ld.so(8), "secure-execution mode").
     pub privileged: bool,
+    /// It needs gcc's AddressSanitizer, which does not start behind an object that is preloaded.
+    pub sanitized: bool,
+    /// Its loader is musl's.
+    pub musl: bool,
 }
 
 /// What a file is to the loader.
@@ -42,7 +46,11 @@ const MAX_SCRIPTS: usize = 4;
 impl Program {
     /// The program that `command` starts.
     pub fn find(command: &OsStr) -> Program {
-        let mut path = resolve(command);
+        Program::behind(resolve(command))
+    }
+
+    /// The program that this file, a script perhaps, starts.
+    pub fn behind(mut path: PathBuf) -> Program {
         let mut bytes = fs::read(&path).ok();
         for _ in 0..MAX_SCRIPTS {
             let Some(interpreter) = bytes.as_deref().and_then(interpreter) else { break };
@@ -51,8 +59,58 @@ impl Program {
         }
         let nature = bytes.as_deref().map_or(Nature::Unknown, nature);
         let privileged = fs::metadata(&path).is_ok_and(|found| found.permissions().mode() & 0o6000 != 0);
-        Program { path, nature, privileged }
+        let [sanitized, musl] = bytes.as_deref().map_or([false; 2], |bytes| {
+            let needed = needed(bytes);
+            ["libasan.so", "libc.musl-"].map(|start| needed.iter().any(|name| name.starts_with(start)))
+        });
+        let musl = musl || bytes.as_deref().is_some_and(has_musls_loader);
+        Program { path, nature, privileged, sanitized, musl }
     }
+
+    /// Why nothing is reported from it itself, as far as its file tells.
+    pub fn refusal(&self) -> Option<String> {
+        let path = self.path.display();
+        if self.privileged {
+            return Some(format!("{path} runs with other rights than yours, and the loader then ignores LD_PRELOAD"));
+        }
+        match self.nature {
+            Nature::Static => {
+                Some(format!("{path} is a static program: no loader runs, and nothing can be loaded into it"))
+            }
+            Nature::Foreign => Some(format!("{path} is built for another word size or machine than libcustoms.so")),
+            Nature::NotElf | Nature::Unknown => Some(format!("{path} cannot be read as a program")),
+            Nature::Dynamic { python: false } => {
+                Some(format!("{path} is not Python, and it started no Python that reported"))
+            }
+            Nature::Dynamic { python: true } => None,
+        }
+    }
+}
+
+/// The names of the libraries that it needs (`DT_NEEDED`).
+fn needed(bytes: &[u8]) -> Vec<String> {
+    let names = |bytes| {
+        let header = elf::FileHeader64::<object::Endianness>::parse(bytes).ok()?;
+        let endian = header.endian().ok()?;
+        let sections = header.sections(endian, bytes).ok()?;
+        let (entries, strings) = sections.dynamic(endian, bytes).ok()??;
+        let strings = sections.strings(endian, bytes, strings).ok()?;
+        let needed = entries.iter().filter(|entry| entry.tag(endian) == elf::DT_NEEDED);
+        let names = needed.filter_map(|entry| strings.get(entry.val32(endian)?).ok());
+        Some(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    };
+    names(bytes).unwrap_or_default()
+}
+
+/// Whether `PT_INTERP` names musl's loader, as musl itself calls it.
+fn has_musls_loader(bytes: &[u8]) -> bool {
+    let interpreter = |bytes| {
+        let header = elf::FileHeader64::<object::Endianness>::parse(bytes).ok()?;
+        let endian = header.endian().ok()?;
+        let headers = header.program_headers(endian, bytes).ok()?;
+        headers.iter().find_map(|header| header.interpreter(endian, bytes).ok()?)
+    };
+    interpreter(bytes).is_some_and(|path: &[u8]| path.windows(8).any(|part| part == b"ld-musl-"))
 }
 
 /// As execvp(3) does.
@@ -77,7 +135,8 @@ fn interpreter(bytes: &[u8]) -> Option<std::ffi::OsString> {
     Some(OsStr::from_bytes(program).to_os_string())
 }
 
-fn nature(bytes: &[u8]) -> Nature {
+/// What the bytes of a file are to the loader.
+pub fn nature(bytes: &[u8]) -> Nature {
     if !bytes.starts_with(&elf::ELFMAG) {
         return Nature::NotElf;
     }
