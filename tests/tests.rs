@@ -36,5 +36,7 @@ mod jobs;
 mod wheels;
 // Many at once are all reported, and none twice.
 mod stress;
+// The tests of others come out the same.
+mod suites;
 // What once broke.
 mod lessons;
