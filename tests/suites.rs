@@ -89,16 +89,13 @@ impl<'r> Run<'r> {
 fn from_xml(path: &Path) -> Results {
     let mut results = Results::new();
     let text = fs::read_to_string(path).unwrap_or_default();
-    for case in text.split("<testcase ").skip(1) {
+    for case in text.split("<testcase").skip(1) {
         let (head, rest) = case.split_once('>').unwrap();
-        let attribute = |name: &str| {
-            let start = head.find(&format!("{name}=\""))? + name.len() + 2;
-            head[start..].split('"').next()
-        };
-        let name = match attribute("classname").filter(|class| !class.is_empty()) {
-            // `name` is a part of `classname`.
-            Some(class) => format!("{class}::{}", head.split(" name=\"").nth(1).unwrap().split('"').next().unwrap()),
-            None => attribute("name").unwrap().to_string(),
+        let attribute = |name: &str| Some(head.split_once(&format!(" {name}=\""))?.1.split_once('"')?.0);
+        // pytest says which class or file it is of; regrtest has all of it in the name.
+        let name = match (attribute("classname"), attribute("name")) {
+            (Some(class), Some(name)) => format!("{class}::{name}"),
+            (_, name) => name.unwrap().to_string(),
         };
         let has = |tag: &str| rest.contains(&format!("<{tag}"));
         let result = match () {
@@ -304,7 +301,8 @@ fn is_a_test(name: &str) -> bool {
 /// A library as a site would have it, with the shipped list and one for everything, and who receives its records.
 fn deploy() -> (Receiver, Library) {
     let receiver = Receiver::open();
-    let site = SITE.replace("{receiver}", &receiver.address().to_string()).replace("include = [\"packages.toml\"]\n", "");
+    let site =
+        SITE.replace("{receiver}", &receiver.address().to_string()).replace("include = [\"packages.toml\"]\n", "");
     let library = Library::compile(&(site + "[[list]]\nname = \"everything\"\nall = true\n"), "");
     (receiver, library)
 }
@@ -343,13 +341,18 @@ const FILES: [&str; 28] = [
     "test_regrtest",
 ];
 
-/// Tests that are left out, as they take five minutes or for ever without the library, too: version, file, pattern.
-const LEFT_OUT: [(&str, &str, &str); 4] = [
-    ("3.11", "test__xxsubinterpreters", "*CreateTests.test_in_thread"),
-    ("3.12", "test_multiprocessing_fork", "*WithThreadsTestPool.test_terminate"),
-    ("3.12", "test_multiprocessing_spawn", "*WithThreadsTestPool.test_terminate"),
-    ("3.12", "test_multiprocessing_forkserver", "*WithThreadsTestPool.test_terminate"),
+/// Tests that are left out: of which version, of which files, and what. Without the library, too, those of 3.11.7 wait
+/// for ever; the other waits for five minutes, or not, as its threads happen to start (3.13 has it mended).
+const LEFT_OUT: [(&str, &str, &str); 3] = [
+    ("3.11", "test__xxsubinterpreters", "*thread*"),
+    ("3.11", "test_multiprocessing", "*WithThreadsTestPool.test_terminate"),
+    ("3.12", "test_multiprocessing", "*WithThreadsTestPool.test_terminate"),
 ];
+
+fn left_out(version: &str, file: &str) -> Option<&'static str> {
+    let row = LEFT_OUT.iter().find(|(of, files, _)| *of == version && file.starts_with(files))?;
+    Some(row.2)
+}
 
 /// CPython's own tests, in pyenv's interpreter of that version.
 fn cpython(version: &str, short: &[&str]) {
@@ -366,7 +369,7 @@ fn cpython(version: &str, short: &[&str]) {
                 let apart = file.starts_with("test_multiprocessing");
                 let part = Part { suite: &suite, name: file, run: &run, can_pick: true, apart };
                 let mut row = part.compare(&library.path());
-                if let Some((_, _, pattern)) = LEFT_OUT.iter().find(|out| (out.0, out.1) == (version, file)) {
+                if let Some(pattern) = left_out(version, file) {
                     write!(row.note, "without {pattern}").unwrap();
                 }
                 row
@@ -385,7 +388,7 @@ fn cpython(version: &str, short: &[&str]) {
 fn place(python: &str, version: &str, file: &str, lent: &Path) -> Result<Vec<String>, String> {
     let tests = Path::new(python).parent().unwrap().parent().unwrap().join(format!("lib/python{version}/test"));
     let mut arguments = Vec::new();
-    if let Some((_, _, pattern)) = LEFT_OUT.iter().find(|out| (out.0, out.1) == (version, file)) {
+    if let Some(pattern) = left_out(version, file) {
         arguments.extend(["-i".to_string(), pattern.to_string()]);
     }
     if tests.join(file).is_dir() || tests.join(format!("{file}.py")).is_file() {
@@ -436,7 +439,8 @@ fn regrtest(run: &Run, python: &str, arguments: &[String]) -> Results {
 
 #[test]
 fn cpython_3_8_passes_its_own_tests_alike() {
-    let short = ["test_atexit", "test_site", "test_fork1", "test_wait4", "test_threadsignals", "test_signal", "test_os"];
+    let short =
+        ["test_atexit", "test_site", "test_fork1", "test_wait4", "test_threadsignals", "test_signal", "test_os"];
     cpython("3.8", &short);
 }
 
@@ -470,6 +474,10 @@ fn packages(suite: &str, short: &[&str], long: &[&str]) {
         let run = |run: &Run| {
             let mut command = run.command(&python);
             command.args(["-m", "pytest", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", "-m", "not slow"]);
+            // Tests are named by their place under that folder.
+            command
+                .arg("--rootdir")
+                .arg(python.parent().unwrap().parent().unwrap().join("lib/python3.12/site-packages"));
             command.arg("--junit-xml").arg(run.xml()).args(["--pyargs", name]);
             command.env("HYPOTHESIS_STORAGE_DIRECTORY", run.folder.path());
             let (status, _) = run.finish(command);
@@ -487,7 +495,7 @@ fn packages(suite: &str, short: &[&str], long: &[&str]) {
 
 #[test]
 fn numpy_passes_its_own_tests_alike() {
-    let short = ["numpy.fft", "numpy._core.tests.test_multiprocessing", "numpy._core.tests.test_mem_policy"];
+    let short = ["numpy.fft", "numpy._core.tests.test_mem_policy"];
     let long = [
         "numpy._core",
         "numpy.fft",
@@ -505,7 +513,11 @@ fn numpy_passes_its_own_tests_alike() {
 
 #[test]
 fn dask_passes_its_own_tests_alike() {
-    packages("dask", &["dask.tests.test_multiprocessing"], &["dask.tests", "dask.bag", "dask.array", "dask.diagnostics"]);
+    packages(
+        "dask",
+        &["dask.tests.test_multiprocessing"],
+        &["dask.tests", "dask.bag", "dask.array", "dask.diagnostics"],
+    );
 }
 
 // --- Programs without Python
@@ -537,7 +549,7 @@ fn make(run: &Run, names: &[&str]) -> Results {
     let (status, log) = run.finish(command);
     let mut results = Results::new();
     for line in log.lines() {
-        if let Some((name, result)) = line.split_once(" ...") {
+        if let Some((name, result)) = line.split_once(" ...").filter(|(name, _)| name.contains('/')) {
             results.insert(name.to_string(), result.trim_start_matches('.').trim().to_string());
         }
     }
@@ -575,9 +587,12 @@ fn program(suite: &str, names: &[&str], steady: &str, run: fn(&Run, &[&str]) -> 
     Part { suite, name: "its own tests", run: &all, can_pick: true, apart: true }.compare(&library.path()).enter();
     assert_eq!(receiver.close().len(), 0, "{suite}: a record");
     judge(suite);
-    // It is there in all that the suite starts, and would be noticed: of a library that is not there, the loader complains.
-    let [plain, under] = [None, Some(Path::new("/no/such/library"))].map(|library| run(&Run::new(library, None), &[steady]));
-    assert_ne!(plain[steady], under[steady], "{suite} does not notice what it runs under");
+    // It is there in all that the suite starts, and what it changes is found: of a library that is not there, the
+    // loader complains.
+    let one = |one: &Run| run(one, &[steady]);
+    let row =
+        Part { suite, name: steady, run: &one, can_pick: true, apart: true }.compare(Path::new("/no/such/library"));
+    assert_eq!(row.different.len(), 1, "{suite} does not notice what it runs under: {}", row.line());
 }
 
 #[test]
