@@ -460,6 +460,24 @@ fn cpython_3_13_passes_its_own_tests_alike() {
     cpython("3.13", &short);
 }
 
+#[test]
+fn a_library_that_does_harm_is_found() {
+    let Some(python) = hosts::pyenv("3.13") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let harmful = folder.path().join("talks.so");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/talks.c");
+    assert!(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&harmful).arg(source).status().unwrap().success());
+    let run = |run: &Run| regrtest(run, &python, &["test_atexit".to_string()]);
+    let part = Part { suite: "CPython 3.13", name: "test_atexit", run: &run, can_pick: true, apart: false };
+    let row = part.compare(&harmful);
+    assert!(row.same > 0 && !row.different.is_empty() && row.anyway.is_empty(), "{}", row.line());
+    assert!(
+        row.different.iter().all(|test| test.contains("ok, ok") && test.contains("failure, failure")),
+        "{}",
+        row.line()
+    );
+}
+
 // --- Packages' own
 
 /// A package's tests, run by pytest.
