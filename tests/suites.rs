@@ -11,6 +11,7 @@ use crate::support::trial::{SITE, bare};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::{Mutex, PoisonError};
@@ -283,7 +284,7 @@ impl Part<'_> {
             (0..differing.len()).for_each(|place| add(place, &both));
         }
         for (name, [plain, under]) in differing.iter().zip(&seen) {
-            let text = format!("{name}: without {}; with {}", plain.join(", "), under.join(", "));
+            let text = format!("{name}: without {}; with {}", shown(plain), shown(under));
             match () {
                 () if plain.iter().any(|result| *result != plain[0]) => row.anyway.push(text),
                 () if under[1..].iter().any(|result| *result != plain[0]) => row.different.push(text),
@@ -291,6 +292,19 @@ impl Part<'_> {
             }
         }
     }
+}
+
+/// Results in a line; of long ones the begin, and a digest that tells them apart.
+fn shown(results: &[String]) -> String {
+    let short = |result: &String| match result.char_indices().nth(40) {
+        None => result.clone(),
+        Some((end, _)) => {
+            let mut hasher = DefaultHasher::new();
+            result.hash(&mut hasher);
+            format!("{}… ({:04x})", result[..end].replace('\n', " "), hasher.finish() as u16)
+        }
+    };
+    results.iter().map(short).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether it is the name of one test, and not of a class's preparation or of something about the run.
@@ -341,17 +355,25 @@ const FILES: [&str; 28] = [
     "test_regrtest",
 ];
 
-/// Tests that are left out: of which version, of which files, and what. Without the library, too, those of 3.11.7 wait
-/// for ever; the other waits for five minutes, or not, as its threads happen to start (3.13 has it mended).
-const LEFT_OUT: [(&str, &str, &str); 3] = [
+/// Tests that are left out: of which version, of which files, and what. Without the library, too, those with threads
+/// of 3.11.7 wait for ever; `test_terminate` waits for five minutes, or not, as its threads happen to start (3.13 has
+/// it mended); and the two of `concurrent.futures` can wait for ever: the thread that feeds the queue waits for a lock
+/// whose holder waits for that thread (CPython's issue 125451, mended in 3.13.1; *measured*
+/// in 3.12.1 and 3.13.0 with a delay before the lock, and not in 3.11.7).
+const LEFT_OUT: [(&str, &str, &str); 8] = [
     ("3.11", "test__xxsubinterpreters", "*thread*"),
+    ("3.11", "test_interpreters", "*thread*"),
     ("3.11", "test_multiprocessing", "*WithThreadsTestPool.test_terminate"),
     ("3.12", "test_multiprocessing", "*WithThreadsTestPool.test_terminate"),
+    ("3.12", "test_concurrent_futures", "*test_shutdown_deadlock_pickle"),
+    ("3.12", "test_concurrent_futures", "*test_processes_terminate"),
+    ("3.13", "test_concurrent_futures", "*test_shutdown_deadlock_pickle"),
+    ("3.13", "test_concurrent_futures", "*test_processes_terminate"),
 ];
 
-fn left_out(version: &str, file: &str) -> Option<&'static str> {
-    let row = LEFT_OUT.iter().find(|(of, files, _)| *of == version && file.starts_with(files))?;
-    Some(row.2)
+fn left_out(version: &str, file: &str) -> Vec<&'static str> {
+    let is_of = |(of, files, _): &&(&str, &str, &str)| *of == version && file.starts_with(files);
+    LEFT_OUT.iter().filter(is_of).map(|row| row.2).collect()
 }
 
 /// CPython's own tests, in pyenv's interpreter of that version.
@@ -369,8 +391,8 @@ fn cpython(version: &str, short: &[&str]) {
                 let apart = file.starts_with("test_multiprocessing");
                 let part = Part { suite: &suite, name: file, run: &run, can_pick: true, apart };
                 let mut row = part.compare(&library.path());
-                if let Some(pattern) = left_out(version, file) {
-                    write!(row.note, "without {pattern}").unwrap();
+                for pattern in left_out(version, file) {
+                    write!(row.note, "without {pattern} ").unwrap();
                 }
                 row
             }
@@ -388,7 +410,7 @@ fn cpython(version: &str, short: &[&str]) {
 fn place(python: &str, version: &str, file: &str, lent: &Path) -> Result<Vec<String>, String> {
     let tests = Path::new(python).parent().unwrap().parent().unwrap().join(format!("lib/python{version}/test"));
     let mut arguments = Vec::new();
-    if let Some(pattern) = left_out(version, file) {
+    for pattern in left_out(version, file) {
         arguments.extend(["-i".to_string(), pattern.to_string()]);
     }
     if tests.join(file).is_dir() || tests.join(format!("{file}.py")).is_file() {
