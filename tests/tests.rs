@@ -50,5 +50,7 @@ mod wheels;
 mod packaging;
 // Many at once are all reported, and none twice.
 mod stress;
+// The tests of others come out the same.
+mod suites;
 // What once broke.
 mod lessons;
