@@ -9,9 +9,12 @@ mod collect;
 mod compile;
 mod dataset;
 mod diagnostics;
+mod elasticsearch;
 mod emit;
 mod import;
 mod inspect;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod library;
 mod manual;
 mod reap;

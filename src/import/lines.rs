@@ -2,7 +2,7 @@
 
 use super::{Importer, Note, bar};
 use crate::dataset::rows::Arrival;
-use crate::record::{Record, message_in, read, time_of};
+use crate::record::{Record, arrival_in, message_in, read, time_of};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -63,7 +63,7 @@ fn lines(
         let message = message_in(text);
         let is_due = match read(&message) {
             Ok(record) => {
-                let arrival = arrival(&message, &record);
+                let arrival = arrival(text, &message, &record, "file");
                 into.take(record, arrival)?
             }
             Err(why) => {
@@ -78,9 +78,12 @@ fn lines(
     }
 }
 
-/// When the record was sent is the nearest to when it arrived that a file tells.
-fn arrival(message: &[u8], record: &Record) -> Arrival {
+/// What the collector or the rsyslogd that wrote it says in `kept`; else, when the record was sent is the nearest to when it arrived.
+pub fn arrival(kept: &[u8], message: &[u8], record: &Record, source: &str) -> Arrival {
+    if let Some(arrival) = arrival_in(kept) {
+        return arrival;
+    }
     let end = record.start.map(|start| start + (record.elapsed * 1e6) as i64);
     let time = time_of(message).or(end).unwrap_or_else(|| chrono::Utc::now().timestamp_micros());
-    Arrival { time, source: "file".to_string(), ..Arrival::default() }
+    Arrival { time, source: source.to_string(), ..Arrival::default() }
 }

@@ -5,6 +5,8 @@
 //! something that can be done again.
 
 mod elasticsearch;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod lines;
 
 use crate::cli::Import;
@@ -12,9 +14,10 @@ use crate::dataset::rows::{Arrival, Rows};
 use crate::dataset::schema::SCHEMA;
 use crate::dataset::write::{Writer, sorted};
 use crate::dataset::{Dataset, Day, SUFFIX, merge};
+use crate::elasticsearch::Index;
 use crate::record::{Joiner, Record, Rejected};
 use crate::{NO, stdout};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -40,10 +43,19 @@ pub fn run(args: &Import) -> Result<ExitCode> {
     fs::create_dir_all(&notes).with_context(|| format!("cannot make {}", notes.display()))?;
     let mut import = Importer::new(dataset.clone());
     for from in &args.from {
-        let note = Note::of(&notes, from, args.again)?;
         if from.starts_with("http://") || from.starts_with("https://") {
-            elasticsearch::import(from, &note, &mut import)?;
+            let index: Index = from.parse().map_err(|wrong: String| anyhow!("--from: {wrong}"))?;
+            elasticsearch::import(&index, args, &Note::of(&notes, &index.to_string(), args.again)?, &mut import)?;
+        } else if from.starts_with("kafka://") {
+            #[cfg(feature = "kafka")]
+            {
+                let topic = from.parse().map_err(|wrong: String| anyhow!("--from: {wrong}"))?;
+                kafka::import(&topic, args, &Note::of(&notes, from, args.again)?, &mut import)?;
+            }
+            #[cfg(not(feature = "kafka"))]
+            anyhow::bail!("{from}: this `customs` was built without Kafka; build it with `--features kafka`");
         } else {
+            let note = Note::of(&notes, from, args.again)?;
             lines::import(Path::new(from), &note, &mut import)?;
         }
         import.flush()?;

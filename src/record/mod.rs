@@ -10,7 +10,7 @@ mod read;
 
 use customs_spec::record::Field;
 pub use join::Joiner;
-pub use read::{Rejected, message_in, read, time_of};
+pub use read::{Rejected, arrival_in, message_in, read, time_of};
 use std::borrow::Cow;
 
 /// The fields that hold one text each.

@@ -4,6 +4,8 @@
 //! Keys that are not known are passed over, so that a library that says more than this program knows is still heard.
 
 use super::{FLAGS, NUMBERS, Record, TEXTS};
+use crate::dataset::rows::Arrival;
+use crate::dataset::schema::MISSING_PARTS;
 use chrono::DateTime;
 use customs_spec::frame::{APP_NAME, Message};
 use customs_spec::record::{Field, MAX_NAME, MAX_PATH, MAX_TEXT, MAX_VERSION, SCHEMA};
@@ -74,6 +76,21 @@ pub fn message_in(line: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
+/// How a record came to the collector that wrote it down, if one did.
+pub fn arrival_in(body: &[u8]) -> Option<Arrival> {
+    #[derive(serde::Deserialize)]
+    struct Kept {
+        arrived: String,
+        source: String,
+        host_verified: Option<bool>,
+        uid_verified: Option<bool>,
+    }
+    let kept: Kept = serde_json::from_slice(body).ok()?;
+    let time = DateTime::parse_from_rfc3339(&kept.arrived).ok()?.timestamp_micros();
+    let (host_verified, uid_verified) = (kept.host_verified, kept.uid_verified);
+    (kept.source.len() <= MAX_TEXT).then_some(Arrival { time, source: kept.source, host_verified, uid_verified })
+}
+
 /// When a framed message was sent, by its header.
 pub fn time_of(message: &[u8]) -> Option<i64> {
     let header = Message::read(message).ok()?;
@@ -99,7 +116,12 @@ impl<'de> Visitor<'de> for Reader {
         let mut record = Record::default();
         let mut seen = 0_u64;
         let (mut part, mut parts) = (0_u8, 0_u8);
+        let mut kept = None;
         while let Some(Text(key)) = map.next_key()? {
+            if key == MISSING_PARTS {
+                kept = Some(map.next_value::<Vec<u8>>()?);
+                continue;
+            }
             let Some(field) = Field::of(&key) else {
                 map.next_value::<IgnoredAny>()?;
                 continue;
@@ -124,7 +146,8 @@ impl<'de> Visitor<'de> for Reader {
                 Field::Part => part = map.next_value()?,
                 Field::Parts => parts = map.next_value()?,
                 Field::Start => {
-                    let Text(text) = map.next_value()?;
+                    let text: Option<Text> = map.next_value()?;
+                    let text = text.map(|Text(text)| text).unwrap_or_default();
                     record.start = start(&text).ok_or_else(|| wrong("is no time"))?;
                 }
                 Field::Elapsed => {
@@ -178,9 +201,16 @@ impl<'de> Visitor<'de> for Reader {
                 }
             }
         }
-        if let Some(field) = Field::ALL.iter().find(|field| is_always_there(**field) && seen >> **field as u8 & 1 == 0)
-        {
+        let is_there = |field: Field| {
+            seen >> field as u8 & 1 == 1 || (kept.is_some() && matches!(field, Field::Part | Field::Parts))
+        };
+        if let Some(field) = Field::ALL.iter().find(|field| is_always_there(**field) && !is_there(**field)) {
             return Err(Error::custom(format_args!("`{}` is not there", field.key())));
+        }
+        // What a collector wrote is no part, and says what it lacks.
+        if let Some(missing) = kept.filter(|_| parts == 0 && part == 0) {
+            record.missing = missing;
+            return Ok(record);
         }
         if !(1..=parts).contains(&part) {
             return Err(Error::custom(format_args!("part {part} of {parts}")));
