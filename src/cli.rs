@@ -2,6 +2,7 @@
 
 use crate::canary::{duration, moment};
 use crate::collect::Listen;
+use crate::elasticsearch::Index;
 use crate::site;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -65,8 +66,8 @@ pub enum Verb {
     Collect(Collect),
     /// Build or extend a dataset from what another receiver has kept
     ///
-    /// From a file with a message or a record a line, as rsyslog writes them (`-` for standard input), or from an index of
-    /// Elasticsearch or OpenSearch. A record that is there already is kept once, so an import may be done again, and one
+    /// From a file with a message or a record a line, as rsyslog writes them (`-` for standard input), from an index of
+    /// Elasticsearch or OpenSearch, or from a topic of Kafka. A record that is there already is kept once, so an import may be done again, and one
     /// that was interrupted goes on where it was.
     Import(Import),
     /// Check that records arrive, with processes whose records must
@@ -222,12 +223,29 @@ pub struct Collect {
     /// Write every record to the standard input of this command as well, a line of JSON each
     #[arg(long, value_name = "COMMAND")]
     pub program: Vec<String>,
+    /// Index every record there as well; %Y, %m and %d stand for the record's day
+    #[arg(long, value_name = "URL/INDEX")]
+    pub elasticsearch: Vec<Index>,
+    /// A file with USER:PASSWORD or `ApiKey …` [default: the URL, or CUSTOMS_ELASTICSEARCH_AUTH]
+    #[arg(long, value_name = "FILE", requires = "elasticsearch")]
+    pub elasticsearch_auth: Option<PathBuf>,
+    /// Tell the server first how records are to be indexed
+    #[arg(long, requires = "elasticsearch")]
+    pub put_template: bool,
+    /// Send every record to this topic of Kafka as well
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "BROKERS/TOPIC")]
+    pub kafka: Vec<crate::kafka::Topic>,
+    /// A file with settings of librdkafka, KEY=VALUE a line
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "FILE", requires = "kafka")]
+    pub kafka_properties: Option<PathBuf>,
 }
 
 /// `customs import`
 #[derive(Args)]
 pub struct Import {
-    /// What to import: a file, - for standard input, or http(s)://[USER:PASSWORD@]HOST:PORT/INDEX
+    /// What to import: a file, - for standard input, http(s)://[USER:PASSWORD@]HOST:PORT/INDEX or kafka://BROKERS/TOPIC
     #[arg(long, value_name = "URL-or-FILE", required = true)]
     pub from: Vec<String>,
     /// The dataset; made if it is not there
@@ -236,6 +254,16 @@ pub struct Import {
     /// Begin anew where an earlier import of the same file or index got to
     #[arg(long)]
     pub again: bool,
+    /// A file with USER:PASSWORD or `ApiKey …` [default: the URL, or CUSTOMS_ELASTICSEARCH_AUTH]
+    #[arg(long, value_name = "FILE")]
+    pub elasticsearch_auth: Option<PathBuf>,
+    /// A file with settings of librdkafka, KEY=VALUE a line
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "FILE")]
+    pub kafka_properties: Option<PathBuf>,
+    /// Read again what arrived in the index so long before the last document of the import before
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u32).range(0..=876_000))]
+    pub overlap: u32,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

@@ -11,10 +11,13 @@ mod compile;
 mod dataset;
 mod diagnostics;
 mod doctor;
+mod elasticsearch;
 mod emit;
 mod here;
 mod import;
 mod inspect;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod library;
 mod manual;
 mod me;

@@ -32,6 +32,8 @@ mod harm;
 mod company;
 // What is sent is kept, once and whole.
 mod collect;
+// And comes through every engine beside it.
+mod engines;
 // Canaries tell what is lost on the way.
 mod canary;
 // Real receivers take what is sent.

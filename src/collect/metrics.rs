@@ -73,6 +73,7 @@ pub struct Metrics {
     pub mismatched_uid: Number,
     pub written: Numbers,
     pub failures: Numbers,
+    pub refused: Numbers,
     pub dataset_files: Number,
     pub dataset_bytes: Number,
     pub merged_files: Number,
@@ -131,6 +132,7 @@ impl Metrics {
             ("rejected_total", "Messages that are no records.", "reason", &self.rejected),
             ("written_total", "Records that a sink keeps.", "sink", &self.written),
             ("failures_total", "Tries of a sink that failed.", "sink", &self.failures),
+            ("refused_total", "Records that a sink's server refused for good.", "sink", &self.refused),
         ] {
             head(&mut page, name, counter, help);
             for (word, number) in numbers.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {

@@ -92,7 +92,7 @@ pub fn run(args: &Collect) -> Result<ExitCode> {
 
     let metrics = Arc::new(Metrics::default());
     let instance = instance(&own)?;
-    let sinks = sinks(args, &dataset, &instance, &metrics);
+    let sinks = sinks(args, &dataset, &instance, &metrics)?;
     let mut bookmarks = Vec::new();
     for sink in &sinks {
         bookmarks.push(Bookmark::of(&own.join("sinks"), &sink.name())?);
@@ -281,7 +281,7 @@ fn merge_files(dataset: &Dataset, instance: &str, bookmark: &Bookmark, shared: &
 }
 
 /// The dataset first: its feed counts.
-fn sinks(args: &Collect, dataset: &Dataset, instance: &str, metrics: &Arc<Metrics>) -> Vec<Box<dyn Sink>> {
+fn sinks(args: &Collect, dataset: &Dataset, instance: &str, metrics: &Arc<Metrics>) -> Result<Vec<Box<dyn Sink>>> {
     let mut sinks: Vec<Box<dyn Sink>> =
         vec![Box::new(sinks::dataset::IntoDataset::new(dataset.clone(), instance.to_string(), metrics.clone()))];
     for path in &args.json_lines {
@@ -290,7 +290,20 @@ fn sinks(args: &Collect, dataset: &Dataset, instance: &str, metrics: &Arc<Metric
     for command in &args.program {
         sinks.push(Box::new(sinks::jsonlines::IntoProgram::new(command)));
     }
-    sinks
+    for index in &args.elasticsearch {
+        let own = dataset.own()?;
+        let secret = args.elasticsearch_auth.as_deref();
+        let sink = sinks::elasticsearch::IntoIndex::new(index, secret, &own, metrics.clone())?;
+        if args.put_template {
+            sink.put_template()?;
+        }
+        sinks.push(Box::new(sink));
+    }
+    #[cfg(feature = "kafka")]
+    for topic in &args.kafka {
+        sinks.push(Box::new(sinks::kafka::IntoTopic::new(topic, args.kafka_properties.as_deref())?));
+    }
+    Ok(sinks)
 }
 
 /// Eight digits that tell this collector's files from another's, also from those of one whose own folder was removed.

@@ -3,11 +3,10 @@
 
 use super::journal::Entry;
 use crate::record::Rejected;
-use anyhow::Result;
 use chrono::DateTime;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a file; the one before it is kept, too.
@@ -15,35 +14,50 @@ const MOST: u64 = 8 << 20;
 /// Bytes of a message that are kept.
 const SHOWN: usize = 2048;
 
-/// The file.
-pub struct Rejects {
+/// Lines of JSON in two files that take turns.
+pub struct Turns {
     path: PathBuf,
     file: Option<(File, u64)>,
+}
+
+/// The file of messages.
+pub struct Rejects {
+    lines: Turns,
 }
 
 impl Rejects {
     /// In this folder.
     pub fn new(folder: &Path) -> Self {
-        Rejects { path: folder.join("rejects.jsonl"), file: None }
+        Rejects { lines: Turns::new(&folder.join("rejects.jsonl")) }
     }
 
-    /// Adds a line. It is not worth stopping for if that cannot be done.
+    /// Adds a line.
     pub fn add(&mut self, entry: &Entry, source: &str, why: &Rejected) {
-        let _ = self.write(entry, source, why);
-    }
-
-    fn write(&mut self, entry: &Entry, source: &str, why: &Rejected) -> Result<()> {
         let arrived = DateTime::from_timestamp_micros(entry.arrived).unwrap_or_default();
         let shown = entry.message.get(..SHOWN).unwrap_or(entry.message);
-        let line = json!({
+        self.lines.add(&json!({
             "arrived": arrived.to_rfc3339(),
             "source": source,
             "reason": why.reason,
             "detail": why.detail,
             "length": entry.message.len(),
             "message": String::from_utf8_lossy(shown),
-        });
-        let line = format!("{line}\n");
+        }));
+    }
+}
+
+impl Turns {
+    /// This file, and beside it the one before it, with `.1` at the end of its name.
+    pub fn new(path: &Path) -> Self {
+        Turns { path: path.to_path_buf(), file: None }
+    }
+
+    /// Adds a line. It is not worth stopping for if that cannot be done.
+    pub fn add(&mut self, line: &Value) {
+        let _ = self.write(format!("{line}\n"));
+    }
+
+    fn write(&mut self, line: String) -> io::Result<()> {
         if self.file.as_ref().is_none_or(|(_, length)| length + line.len() as u64 > MOST) {
             let length = self.path.metadata().map_or(0, |file| file.len());
             if length + line.len() as u64 > MOST {

@@ -4,7 +4,7 @@ use super::rows::Arrival;
 use super::schema::{ARRIVED, HOST_VERIFIED, MISSING_PARTS, SOURCE, UID_VERIFIED};
 use crate::record::{FLAGS, NUMBERS, Record, TEXTS};
 use chrono::{DateTime, SecondsFormat};
-use customs_spec::record::{Field, SCHEMA};
+use customs_spec::record::{Field, MAX_TEXT, SCHEMA};
 use serde_json::{Map, Value, json};
 
 fn time(micros: i64) -> String {
@@ -54,4 +54,19 @@ fn value(record: &Record, field: Field) -> Option<Value> {
         field if NUMBERS.contains(&field) => json!(record.number(field)),
         field => json!(FLAGS.iter().zip(record.flags).any(|(flag, value)| *flag == field && value)),
     })
+}
+
+/// How a record came to the collector that wrote it down, if one did.
+pub fn arrival_in(body: &[u8]) -> Option<Arrival> {
+    #[derive(serde::Deserialize)]
+    struct Kept {
+        arrived: String,
+        source: String,
+        host_verified: Option<bool>,
+        uid_verified: Option<bool>,
+    }
+    let kept: Kept = serde_json::from_slice(body).ok()?;
+    let time = DateTime::parse_from_rfc3339(&kept.arrived).ok()?.timestamp_micros();
+    let (host_verified, uid_verified) = (kept.host_verified, kept.uid_verified);
+    (kept.source.len() <= MAX_TEXT).then_some(Arrival { time, source: kept.source, host_verified, uid_verified })
 }

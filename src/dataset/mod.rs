@@ -57,6 +57,11 @@ impl Day {
         Day::of(record.start.filter(|start| plausible.contains(start)).unwrap_or(arrival.time))
     }
 
+    /// Its first moment, in microseconds since 1970.
+    pub fn begin(&self) -> i64 {
+        self.0.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros()
+    }
+
     /// The day, in UTC, of a moment in microseconds since 1970.
     pub fn of(micros: i64) -> Day {
         Day(DateTime::from_timestamp_micros(micros).unwrap_or_default().date_naive())

@@ -1,6 +1,7 @@
 //! From a file: a message or a record a line.
 
 use super::{Importer, bar};
+use crate::dataset::json::arrival_in;
 use crate::dataset::rows::Arrival;
 use crate::place::Note;
 use crate::record::{Record, message_in, read, time_of};
@@ -63,7 +64,7 @@ fn lines(
         let message = message_in(text);
         let is_due = match read(&message) {
             Ok(record) => {
-                let arrival = arrival(&message, &record);
+                let arrival = arrival(text, &message, &record, "file");
                 into.take(record, arrival)?
             }
             Err(why) => {
@@ -78,9 +79,12 @@ fn lines(
     }
 }
 
-/// When the record was sent is the nearest to when it arrived that a file tells.
-fn arrival(message: &[u8], record: &Record) -> Arrival {
+/// What the collector or the rsyslogd that wrote it says in `kept`; else, when the record was sent is the nearest to when it arrived.
+pub fn arrival(kept: &[u8], message: &[u8], record: &Record, source: &str) -> Arrival {
+    if let Some(arrival) = arrival_in(kept) {
+        return arrival;
+    }
     let end = record.start.map(|start| start + (record.elapsed * 1e6) as i64);
     let time = time_of(message).or(end).unwrap_or_else(|| chrono::Utc::now().timestamp_micros());
-    Arrival { time, source: "file".to_string(), ..Arrival::default() }
+    Arrival { time, source: source.to_string(), ..Arrival::default() }
 }

@@ -5,6 +5,8 @@
 //! something that can be done again.
 
 mod elasticsearch;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod lines;
 
 use crate::cli::Import;
@@ -12,10 +14,11 @@ use crate::dataset::rows::{Arrival, Rows};
 use crate::dataset::schema::SCHEMA;
 use crate::dataset::write::{Writer, sorted};
 use crate::dataset::{Dataset, Day, SUFFIX, merge};
+use crate::elasticsearch::Index;
 use crate::place::Note;
 use crate::record::{Joiner, Record, Rejected};
 use crate::{NO, stdout};
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -39,14 +42,26 @@ pub fn run(args: &Import) -> Result<ExitCode> {
     let notes = dataset.own()?.join("import");
     let mut import = Importer::new(dataset.clone());
     for from in &args.from {
-        let note = Note::of(&notes, from.as_bytes())?;
-        if args.again {
-            note.remove()?;
-        }
+        let note = |name: &str| -> Result<Note> {
+            let note = Note::of(&notes, name.as_bytes())?;
+            if args.again {
+                note.remove()?;
+            }
+            Ok(note)
+        };
         if from.starts_with("http://") || from.starts_with("https://") {
-            elasticsearch::import(from, &note, &mut import)?;
+            let index: Index = from.parse().map_err(|wrong: String| anyhow!("--from: {wrong}"))?;
+            elasticsearch::import(&index, args, &note(&index.to_string())?, &mut import)?;
+        } else if from.starts_with("kafka://") {
+            #[cfg(feature = "kafka")]
+            {
+                let topic = from.parse().map_err(|wrong: String| anyhow!("--from: {wrong}"))?;
+                kafka::import(&topic, args, &note(from)?, &mut import)?;
+            }
+            #[cfg(not(feature = "kafka"))]
+            anyhow::bail!("{from}: this `customs` was built without Kafka; build it with `--features kafka`");
         } else {
-            lines::import(Path::new(from), &note, &mut import)?;
+            lines::import(Path::new(from), &note(from)?, &mut import)?;
         }
         import.flush()?;
     }

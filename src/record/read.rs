@@ -99,11 +99,11 @@ impl<'de> Visitor<'de> for Reader {
         let mut record = Record::default();
         let mut seen = 0_u64;
         let (mut part, mut parts) = (0_u8, 0_u8);
-        let mut missing: Vec<u8> = Vec::new();
+        let mut kept: Option<Vec<u8>> = None;
         while let Some(Text(key)) = map.next_key()? {
             let Some(field) = Field::of(&key) else {
                 if key == MISSING_PARTS {
-                    missing = map.next_value()?;
+                    kept = Some(map.next_value()?);
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -129,7 +129,8 @@ impl<'de> Visitor<'de> for Reader {
                 Field::Part => part = map.next_value()?,
                 Field::Parts => parts = map.next_value()?,
                 Field::Start => {
-                    let Text(text) = map.next_value()?;
+                    let text: Option<Text> = map.next_value()?;
+                    let text = text.map(|Text(text)| text).unwrap_or_default();
                     record.start = start(&text).ok_or_else(|| wrong("is no time"))?;
                 }
                 Field::Elapsed => {
@@ -183,15 +184,21 @@ impl<'de> Visitor<'de> for Reader {
                 }
             }
         }
-        if let Some(field) = Field::ALL.iter().find(|field| is_always_there(**field) && seen >> **field as u8 & 1 == 0)
-        {
+        let is_there = |field: Field| {
+            seen >> field as u8 & 1 == 1 || (kept.is_some() && matches!(field, Field::Part | Field::Parts))
+        };
+        if let Some(field) = Field::ALL.iter().find(|field| is_always_there(**field) && !is_there(**field)) {
             return Err(Error::custom(format_args!("`{}` is not there", field.key())));
+        }
+        // What a collector wrote is no part, and says what it lacks.
+        if let Some(missing) = kept.filter(|_| parts <= 1) {
+            record.missing = missing;
+            return Ok(record);
         }
         if !(1..=parts).contains(&part) {
             return Err(Error::custom(format_args!("part {part} of {parts}")));
         }
-        missing.truncate(usize::from(u8::MAX));
-        record.missing = if parts == 1 { missing } else { (1..=parts).filter(|other| *other != part).collect() };
+        record.missing = (1..=parts).filter(|other| *other != part).collect();
         Ok(record)
     }
 }

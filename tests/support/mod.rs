@@ -2,6 +2,7 @@
 //! `tests/hosts/install` puts on a machine.
 
 pub mod collector;
+pub mod engines;
 pub mod hosts;
 pub mod library;
 pub mod receiver;

@@ -2,7 +2,10 @@
 //! or away holds up neither the others nor the receiving, and loses nothing while the disk has room.
 
 pub mod dataset;
+pub mod elasticsearch;
 pub mod jsonlines;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 
 use super::journal::Position;
 use crate::dataset::rows::Arrival;
