@@ -338,9 +338,12 @@ fn an_import_of_an_index_goes_on_where_it_was_and_finds_what_came_late() {
     assert_eq!(dataset.rows().len(), 6_011);
 }
 
+/// HTTP status and body, made of the lines of a request.
+type Told = Box<dyn Fn(&[Value]) -> (u16, Value) + Send>;
+
 /// A server that does as it is told: it answers each request with the next of `answers`, which make an answer of the
 /// lines of the request. Gives what it was asked.
-fn server(answers: Vec<Box<dyn Fn(&[Value]) -> (u16, Value) + Send>>) -> (String, Arc<Mutex<Vec<String>>>) {
+fn server(answers: Vec<Told>) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let asked = Arc::new(Mutex::new(Vec::new()));
@@ -372,7 +375,7 @@ fn server(answers: Vec<Box<dyn Fn(&[Value]) -> (u16, Value) + Send>>) -> (String
 #[test]
 fn what_a_server_has_no_time_for_is_sent_again_and_what_it_refuses_is_kept_aside() {
     // By the number of the document: everything is taken, but for what is told.
-    let items = |told: &'static [(usize, u16)]| -> Box<dyn Fn(&[Value]) -> (u16, Value) + Send> {
+    let items = |told: &'static [(usize, u16)]| -> Told {
         Box::new(move |lines| {
             let items: Vec<Value> = lines
                 .chunks(2)
@@ -386,9 +389,7 @@ fn what_a_server_has_no_time_for_is_sent_again_and_what_it_refuses_is_kept_aside
             (200, json!({ "errors": true, "items": items }))
         })
     };
-    let whole = |status: u16| -> Box<dyn Fn(&[Value]) -> (u16, Value) + Send> {
-        Box::new(move |_| (status, json!({ "error": { "reason": "as told" } })))
-    };
+    let whole = |status: u16| -> Told { Box::new(move |_| (status, json!({ "error": { "reason": "as told" } }))) };
     let answers =
         vec![whole(503), whole(429), items(&[(0, 429), (1, 400), (2, 409), (3, 503)]), items(&[(3, 429)]), items(&[])];
     let (address, asked) = server(answers);
