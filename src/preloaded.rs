@@ -38,7 +38,8 @@ pub fn entries() -> Vec<Entry> {
     entries
 }
 
-fn of_variable(text: &str) -> Vec<Entry> {
+/// Those that a value of the variable names.
+pub fn of_variable(text: &str) -> Vec<Entry> {
     let names = text.split([' ', ':']).filter(|name| !name.is_empty());
     names.map(|name| Entry { text: name.to_string(), named_by: VARIABLE }).collect()
 }

@@ -83,13 +83,13 @@ fn append(lines: &[u8], shared: &Shared) -> bool {
     for batch in messages.chunks(512) {
         let entries = || batch.iter().map(|message| Entry { arrived, sender: SENDER, message });
         while shared.journal.append(entries()).is_err() {
-            shared.metrics.disk_is_full.set(1);
+            shared.disk(true);
             if shared.is_stopping() {
                 return false;
             }
             std::thread::sleep(PATIENCE);
         }
-        shared.metrics.disk_is_full.set(0);
+        shared.disk(false);
         shared.metrics.received.add(batch.len() as u64);
         shared.metrics.received_bytes.add(batch.iter().map(|message| message.len() as u64).sum());
     }

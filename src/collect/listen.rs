@@ -167,10 +167,10 @@ impl Socket {
             shared.metrics.rejected.add("truncated", cut);
         }
         match shared.journal.append(entries) {
-            Ok(()) => shared.metrics.disk_is_full.set(0),
+            Ok(()) => shared.disk(false),
             Err(_) => {
-                shared.metrics.disk_is_full.set(1);
                 shared.metrics.dropped_disk_full.add(count as u64);
+                shared.disk(true);
             }
         }
         Ok(count)

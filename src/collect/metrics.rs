@@ -15,9 +15,9 @@ impl Number {
         self.0.fetch_add(more, Relaxed);
     }
 
-    /// Is `value` now.
-    pub fn set(&self, value: u64) {
-        self.0.store(value, Relaxed);
+    /// Is `value` now; gives what it was.
+    pub fn set(&self, value: u64) -> u64 {
+        self.0.swap(value, Relaxed)
     }
 
     /// What it is.

@@ -50,6 +50,8 @@ const MERGE: Duration = Duration::from_secs(5);
 pub struct Shared {
     journal: Journal,
     metrics: Arc<Metrics>,
+    /// MiB.
+    keep_free: u64,
     /// Whether a name service may be asked.
     looks_up: bool,
     /// Nothing more is to be received.
@@ -65,6 +67,19 @@ impl Shared {
 
     fn is_closed(&self) -> bool {
         self.closed.load(SeqCst)
+    }
+
+    /// Notes whether the disk has room, and says when that changes.
+    fn disk(&self, is_full: bool) {
+        let now = u64::from(is_full);
+        if self.metrics.disk_is_full.set(now) == now {
+            return;
+        }
+        let (room, dropped) = (self.keep_free, self.metrics.dropped_disk_full.get());
+        self.say(&match is_full {
+            true => format!("the disk has less than {room} MiB free: nothing is written until it has more"),
+            false => format!("the disk has room again; {dropped} messages were dropped since the start"),
+        });
     }
 
     /// For whoever looks after the collector.
@@ -102,6 +117,7 @@ pub fn run(args: &Collect) -> Result<ExitCode> {
     let shared = Shared {
         journal,
         metrics,
+        keep_free: args.keep_free,
         looks_up: !args.no_lookup,
         stopping: AtomicBool::new(false),
         closed: AtomicBool::new(false),
@@ -197,7 +213,6 @@ fn watch(args: &Collect, shared: &Shared, signals: &SignalFd) {
     let every = Duration::from_secs(args.every);
     let is_terminal = std::io::stderr().is_terminal();
     let (mut before, mut when) = (0, Instant::now());
-    let mut was_full = false;
     while !shared.is_stopping() {
         std::thread::sleep(SYNC);
         if let Ok(Some(signal)) = signals.read_signal() {
@@ -211,15 +226,6 @@ fn watch(args: &Collect, shared: &Shared, signals: &SignalFd) {
             shared.say(&format!("the journal: {error}"));
         }
         shared.metrics.backlog_bytes.set(shared.journal.backlog());
-        let is_full = shared.metrics.disk_is_full.get() == 1;
-        if is_full != was_full {
-            let (room, dropped) = (args.keep_free, shared.metrics.dropped_disk_full.get());
-            shared.say(&match is_full {
-                true => format!("the disk has less than {room} MiB free: nothing is written until it has more"),
-                false => format!("the disk has room again; {dropped} messages were dropped meanwhile"),
-            });
-            was_full = is_full;
-        }
         if is_terminal {
             let now = shared.metrics.received.get();
             let rate = (now - before) as f64 / when.elapsed().as_secs_f64();

@@ -114,13 +114,13 @@ fn append(messages: &[Vec<u8>], sender: Sender, shared: &Shared) {
     shared.metrics.received_bytes.add(messages.iter().map(|message| message.len() as u64).sum());
     let entries = || messages.iter().map(|message| Entry { arrived, sender, message });
     while shared.journal.append(entries()).is_err() {
-        shared.metrics.disk_is_full.set(1);
+        shared.disk(true);
         if shared.is_stopping() {
             return shared.metrics.dropped_disk_full.add(messages.len() as u64);
         }
         std::thread::sleep(FULL);
     }
-    shared.metrics.disk_is_full.set(0);
+    shared.disk(false);
 }
 
 /// Bytes of a stream that are no whole message yet.

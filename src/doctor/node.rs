@@ -6,6 +6,7 @@ use crate::preloaded;
 use customs_spec::policy::model::Server;
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 /// The loader needs a descriptor for each object, and so does a report.
 const FEW_DESCRIPTORS: u64 = 32;
@@ -14,7 +15,12 @@ const LITTLE_MEMORY: u64 = 256 << 20;
 /// 32-bit programs' loaders.
 const NARROW_LOADERS: [&str; 2] = ["/lib/ld-linux.so.2", "/lib/ld-linux-armhf.so.3"];
 /// What sets the variable at login.
-const SNIPPETS: [&str; 2] = ["/etc/profile.d/customs.sh", "/etc/profile.d/customs.csh"];
+const SNIPPETS: [(&str, &str); 2] = [
+    ("/etc/profile.d/customs.sh", ". \"$0\"; printf %s \"$LD_PRELOAD\""),
+    ("/etc/profile.d/customs.csh", "source /etc/profile.d/customs.csh; if ($?LD_PRELOAD) echo $LD_PRELOAD"),
+];
+/// What switches a node off, for the snippets.
+const SWITCH: &str = "/etc/customs/off";
 
 /// Looks at all of it.
 pub fn look(subject: Option<&Subject>, report: &mut Report) {
@@ -138,14 +144,14 @@ fn loaders(subject: &Subject, report: &mut Report) {
     }
 }
 
-/// Whether what sets the variable at login names this library.
+/// Whether what sets the variable at login names this library: the snippets are asked, in a shell of theirs.
 fn profile(subject: Option<&Subject>, report: &mut Report) {
     const ABOUT: &str = "profile.d";
-    let path = subject.and_then(|subject| subject.path.as_ref()).map(|path| path.display().to_string());
+    let path = subject.and_then(|subject| subject.path.as_ref());
     let is_by_file =
         subject.and_then(|subject| subject.entry.as_ref()).is_some_and(|entry| entry.named_by == preloaded::FILE);
-    for snippet in SNIPPETS {
-        let Ok(text) = fs::read_to_string(snippet) else {
+    for (snippet, question) in SNIPPETS {
+        if !Path::new(snippet).exists() {
             if !is_by_file {
                 report.note(
                     ABOUT,
@@ -154,50 +160,63 @@ fn profile(subject: Option<&Subject>, report: &mut Report) {
                 );
             }
             continue;
+        }
+        let Some(value) = set_by(snippet, question) else {
+            report.note(
+                ABOUT,
+                format!("{snippet} was not read: its shell is not here"),
+                "fine, if nobody logs in with it",
+            );
+            continue;
         };
-        match (named_in(&text), &path) {
-            (None, _) => {
-                report.note(ABOUT, format!("{snippet} names no library"), "compare it with the one that customs ships")
-            }
-            (Some(named), Some(path)) if named != *path && !named.contains("$LIB") => {
-                report.note(
-                    ABOUT,
-                    format!("{snippet} names {named}, and what is looked at here is {path}"),
-                    "log in anew, or correct it",
-                );
-            }
-            (Some(named), None) if !Path::new(&named).exists() && !named.contains("$LIB") => {
-                report.problem(
-                    ABOUT,
-                    format!("{snippet} names {named}, which is not there: nothing is preloaded at login"),
-                    "install the library there",
-                );
-            }
-            (Some(named), _) => report.ok(ABOUT, format!("{snippet} names {named}")),
+        let entry = preloaded::of_variable(&value).into_iter().find(preloaded::Entry::is_ours);
+        match (entry, path) {
+            (None, _) if Path::new(SWITCH).exists() => report.note(
+                ABOUT,
+                format!("{snippet} sets nothing, because of {SWITCH}"),
+                "remove that file to switch the node on",
+            ),
+            (None, None) => report.problem(
+                ABOUT,
+                format!("{snippet} sets nothing, because no library is where it looks: nothing is preloaded at login"),
+                "install the library there",
+            ),
+            (None, Some(path)) => report.note(
+                ABOUT,
+                format!("{snippet} sets nothing, and what is looked at here is {}", path.display()),
+                "install the library where it looks, or correct it",
+            ),
+            (Some(entry), Some(path)) if !is_same(&entry.path(), path) => report.note(
+                ABOUT,
+                format!("{snippet} names {}, and what is looked at here is {}", entry.text, path.display()),
+                "log in anew, or correct it",
+            ),
+            (Some(entry), _) => report.ok(ABOUT, format!("{snippet} names {}", entry.text)),
         }
     }
 }
 
-/// The path in `customs_library=PATH` (sh) or `set customs_library = PATH` (csh).
-fn named_in(text: &str) -> Option<String> {
-    let mut values = text.lines().filter_map(|line| {
-        let line = line.trim().trim_start_matches("set ").trim_start();
-        let value = line.strip_prefix("customs_library")?.trim_start().strip_prefix('=')?;
-        Some(value.trim().trim_matches(['"', '\'']).to_string())
-    });
-    values.find(|value| !value.is_empty())
+/// What the variable is after a login with it.
+fn set_by(snippet: &str, question: &str) -> Option<String> {
+    let shell = if snippet.ends_with(".csh") { "csh" } else { "sh" };
+    let mut command = Command::new(shell);
+    command
+        .args(["-c", question, snippet])
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("HOME", "/")
+        .stdin(Stdio::null());
+    let output = command.stderr(Stdio::null()).output().ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_string())
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other || matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn both_snippets_say_which_library_they_preload() {
-        for text in [include_str!("../../rpm/customs.sh"), include_str!("../../rpm/customs.csh")] {
-            assert_eq!(named_in(text).as_deref(), Some("/usr/lib64/customs/libcustoms.so"));
-        }
-    }
 
     #[test]
     fn limits_are_those_of_this_process() {
