@@ -40,15 +40,21 @@ OPTIONS=\"--metrics 127.0.0.1:0 --no-lookup\"
 /// What LD_PRELOAD is set to.
 const PRELOAD: &str = "/opt/customs/$LIB/libcustoms.so";
 
+/// Where packages are built. rpmbuild's own scripts stumble over a path with a space, which the repository's may have.
+fn top() -> PathBuf {
+    std::env::temp_dir().join("customs-packaging")
+}
+
 /// The packages, of two releases with different site files; built once. Says why where that cannot be.
 fn packages() -> Option<&'static [Vec<PathBuf>; 2]> {
     static PACKAGES: OnceLock<Option<[Vec<PathBuf>; 2]>> = OnceLock::new();
     let build = || {
         let is_here = hosts::is_root("a root to install into") && hosts::is_here("/usr/bin/rpmbuild", "rpm");
         is_here.then(|| {
-            let top = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packaging");
+            let top = top();
             let _ = fs::remove_dir_all(&top);
             fs::create_dir_all(&top).unwrap();
+            std::os::unix::fs::symlink(env!("CARGO_MANIFEST_DIR"), top.join("tree")).unwrap();
             // Without the tests' debug information, which takes longer to pack than all else.
             let command = top.join("customs");
             let strip = Command::new("strip").arg("-o").arg(&command).arg(env!("CARGO_BIN_EXE_customs")).status();
@@ -70,13 +76,14 @@ fn rpmbuild(top: &Path, command: &Path, release: u32, site: &str) -> Output {
     fs::write(top.join("site.toml"), site).unwrap();
     fs::write(top.join("packages.toml"), PACKAGES).unwrap();
     let mut rpmbuild = bare("rpmbuild");
-    rpmbuild.args(["-bb", concat!(env!("CARGO_MANIFEST_DIR"), "/rpm/customs.spec")]);
+    let tree = self::top().join("tree");
+    rpmbuild.arg("-bb").arg(tree.join("rpm/customs.spec"));
     let defines = [
         ("_topdir", top.display().to_string()),
         ("_tmppath", top.display().to_string()),
         ("_dbpath", top.join("db").display().to_string()),
         ("_binary_payload", "w1.gzdio".to_string()),
-        ("customs_tree", env!("CARGO_MANIFEST_DIR").to_string()),
+        ("customs_tree", tree.display().to_string()),
         ("customs_binary", command.display().to_string()),
         ("customs_site", top.join("site.toml").display().to_string()),
         ("customs_release", release.to_string()),
@@ -502,7 +509,7 @@ fn a_wrong_site_file_makes_no_package() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let top = Path::new(env!("CARGO_TARGET_TMPDIR")).join("packaging");
+    let top = top();
     let output = rpmbuild(folder.path(), &top.join("customs"), 1, "[site]\nsytem = \"cori\"\n");
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && error.contains("sytem"), "{error}");

@@ -519,14 +519,14 @@ fn profile_d_is_compared_with_what_is_preloaded() {
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/rpm/customs.sh");
     let installed = format!(
         "mkdir -p \"$0/home/lib64\" && ln -sf \"$1\" \"$0/home/lib64/libcustoms.so\" && \
-         sed \"s#/opt/customs/local /opt/customs;#$0/home;#\" {source} > /etc/profile.d/customs.sh"
+         sed \"s#/opt/customs/local /opt/customs;#$0/home;#\" '{source}' > /etc/profile.d/customs.sh"
     );
     let answer = with_etc(&node, &installed, true);
     answer.finds("ok", "profile.d", "customs.sh names /");
     answer.finds("note", "profile.d", "customs.csh is not there");
     let answer = with_etc(&node, &format!("{installed}; mkdir -p /etc/customs && touch /etc/customs/off"), true);
     answer.finds("note", "profile.d", "sets nothing, because of /etc/customs/off");
-    let copied = format!("cp {source} /etc/profile.d/customs.sh");
+    let copied = format!("cp '{source}' /etc/profile.d/customs.sh");
     with_etc(&node, &copied, true).finds("note", "profile.d", "sets nothing, and what is looked at here is /");
     with_etc(&node, &copied, false).finds("problem", "profile.d", "nothing is preloaded at login");
 }
