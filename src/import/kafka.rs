@@ -5,10 +5,11 @@
 
 use super::{Importer, bar, lines};
 use crate::cli::Import;
+use crate::dataset::json::arrival_in;
 use crate::dataset::rows::Arrival;
 use crate::kafka::Topic;
 use crate::place::Note;
-use crate::record::{Record, arrival_in, message_in, read};
+use crate::record::{Record, message_in, read};
 use anyhow::{Context, Result, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
