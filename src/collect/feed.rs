@@ -107,7 +107,7 @@ impl<'s> Feed<'s> {
             let is_last = shared.is_closed(); // asked before the look that may find nothing
             let step = follower.step(|entry| self.take(&entry))?;
             let position = follower.position();
-            if step != Step::Entries && self.rejects.is_some() && step == Step::UpToDate {
+            if step == Step::UpToDate && self.rejects.is_some() {
                 shared.metrics.lag_milliseconds.set(0);
             }
             let is_over = step == Step::EndOfSegment || (is_last && step == Step::UpToDate);
@@ -177,6 +177,9 @@ impl<'s> Feed<'s> {
             self.joining.get_or_insert_with(Instant::now);
             return Ok(());
         };
+        if self.joiner.len() == 0 {
+            self.joining = None; // or the parts that come next would be late at once
+        }
         if counts {
             shared.metrics.joined.add(1);
         }
