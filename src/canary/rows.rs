@@ -1,7 +1,8 @@
 //! The rows of a dataset that claim to be of a canary. Only the columns that are needed are read, and the others of them
 //! only where `canary` has a value.
 
-use crate::dataset::schema::{ARRIVED, MISSING_PARTS, PLAIN};
+use crate::dataset::read::{again, open};
+use crate::dataset::schema::{ARRIVED, MISSING_PARTS};
 use crate::dataset::{Dataset, Day};
 use anyhow::{Context, Result};
 use arrow::array::cast::AsArray;
@@ -10,13 +11,9 @@ use arrow::compute::is_not_null;
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType, UInt8Type, UInt32Type};
 use customs_spec::record::Field;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::path::Path;
-
-/// How often a dataset is read anew, because files that were to be read have been merged meanwhile.
-const TRIES: u32 = 10;
 
 /// A row, or a document of an index.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,19 +45,7 @@ pub struct Row {
 /// All of the days from `first` to `last`.
 pub fn of_dataset(root: &Path, first: &Day, last: &Day) -> Result<Vec<Row>> {
     let dataset = Dataset::open(root)?;
-    let mut tries = 1;
-    loop {
-        match of_days(&dataset, first, last) {
-            Err(error) if tries < TRIES && was_merged(&error) => tries += 1,
-            rows => return rows,
-        }
-    }
-}
-
-/// Whether a file is gone that was there a moment ago.
-fn was_merged(error: &anyhow::Error) -> bool {
-    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
-    io.is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+    again(|| of_days(&dataset, first, last))
 }
 
 fn of_days(dataset: &Dataset, first: &Day, last: &Day) -> Result<Vec<Row>> {
@@ -74,8 +59,7 @@ fn of_days(dataset: &Dataset, first: &Day, last: &Day) -> Result<Vec<Row>> {
 }
 
 fn of_file(file: &Path, rows: &mut Vec<Row>) -> Result<()> {
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(PLAIN.clone());
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(file)?, options)?;
+    let reader = open(file)?;
     let columns = |names: &[&str]| ProjectionMask::columns(reader.parquet_schema(), names.iter().copied());
     let fields = [Field::Canary, Field::List, Field::Id, Field::Seq, Field::Elapsed, Field::Start, Field::Host];
     let mut names: Vec<&str> = fields.iter().map(|field| field.key()).collect();

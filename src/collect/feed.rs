@@ -8,6 +8,7 @@ use super::rejects::Rejects;
 use super::sinks::Sink;
 use super::verify::Verifier;
 use crate::dataset::rows::Arrival;
+use crate::dataset::sync_folder;
 use crate::record::{Joiner, Record, read};
 use anyhow::{Context, Result};
 use std::collections::HashSet;
@@ -65,7 +66,9 @@ impl Bookmark {
             file.sync_all()?;
             fs::rename(&new, &self.path)
         };
-        write().with_context(|| format!("cannot write {}", self.path.display()))
+        write().with_context(|| format!("cannot write {}", self.path.display()))?;
+        // Before files of the dataset are merged that a segment before it would bring again.
+        self.path.parent().map_or(Ok(()), sync_folder)
     }
 }
 

@@ -21,7 +21,7 @@ mod stream;
 mod verify;
 
 use crate::cli::Collect;
-use crate::dataset::{Dataset, merge};
+use crate::dataset::{Dataset, merge, salt};
 use anyhow::{Context, Result, ensure};
 use feed::{Bookmark, Feed};
 use journal::Journal;
@@ -319,8 +319,7 @@ fn instance(own: &Path) -> Result<String> {
     if known.len() == 8 && known.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Ok(known);
     }
-    let hash = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
-    let new = format!("{:08x}", hash as u32);
+    let new = salt();
     fs::write(&path, &new).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(new)
 }

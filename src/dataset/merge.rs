@@ -4,16 +4,17 @@
 //! metadata which ones it stands for; they are removed when it has its name. Whoever is stopped between the two leaves
 //! rows behind that are there twice, and [`heal`] removes them.
 
+use super::read::open;
 use super::rows::{Arrival, Rows};
 use super::schema::{ORDER, PLAIN};
 use super::write::{REPLACES, Writer, sorted};
-use super::{Dataset, Day, SUFFIX, sync_folder, twins};
+use super::{Dataset, Day, SUFFIX, fresh_name, sync_folder, twins};
 use crate::record::Record;
 use anyhow::{Context, Result};
 use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{cast, filter_record_batch, interleave_record_batch, take_record_batch};
 use arrow::row::{OwnedRow, RowConverter, SortField};
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::fs::{self, File};
@@ -29,7 +30,7 @@ const SMALL: u64 = 1 << 20;
 /// A day to which nothing was added for so long, and which is over, becomes one file.
 pub const QUIET: Duration = Duration::from_secs(3600);
 /// How the names of merged files begin.
-const MERGED: &str = "merged-";
+const MERGED: &str = "merged";
 /// Rows that are read of each file, and written, at a time.
 const ROWS: usize = 4096;
 
@@ -86,7 +87,7 @@ pub fn merge(dataset: &Dataset, day: &Day, files: &[PathBuf]) -> Result<u64> {
     let twins = twins::find(files)?;
     let folder = dataset.folder(day);
     let names: Vec<String> = files.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_string())).collect();
-    let mut out = Writer::create(&folder.join(fresh_name()), PLAIN.clone(), &names)?;
+    let mut out = Writer::create(&folder.join(fresh_name(MERGED) + SUFFIX), PLAIN.clone(), &names)?;
     let joined = joined(files, &twins.parts)?;
     let mut inputs = Vec::new();
     for (file, stays) in files.iter().zip(&twins.stays) {
@@ -101,13 +102,6 @@ pub fn merge(dataset: &Dataset, day: &Day, files: &[PathBuf]) -> Result<u64> {
     }
     sync_folder(&folder)?;
     Ok(gone.saturating_sub(twins.parts.len() as u64))
-}
-
-/// No name is ever used again: a merged file may still say that it stands for it.
-fn fresh_name() -> String {
-    let now = chrono::DateTime::<chrono::Utc>::from(SystemTime::now());
-    let salt = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id()) as u32;
-    format!("{MERGED}{}-{salt:08x}{SUFFIX}", now.format("%Y%m%dT%H%M%S"))
 }
 
 /// Removes what a merged file stands for and what was never finished, after a crash.
@@ -137,14 +131,8 @@ pub fn heal(dataset: &Dataset) -> Result<()> {
     Ok(())
 }
 
-/// Reads a file with its dictionaries taken apart.
-fn open(file: &Path) -> Result<ParquetRecordBatchReader> {
-    let open = || {
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(PLAIN.clone());
-        anyhow::Ok(ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(file)?, options)?)
-    };
-    let reader = open().with_context(|| format!("cannot read {}", file.display()))?;
-    Ok(reader.with_batch_size(ROWS).build()?)
+fn batches(file: &Path) -> Result<ParquetRecordBatchReader> {
+    Ok(open(file)?.with_batch_size(ROWS).build()?)
 }
 
 /// The rows of joined parts, sorted.
@@ -161,7 +149,7 @@ fn joined(files: &[PathBuf], parts: &[Vec<twins::Place>]) -> Result<Option<Recor
         rows.sort_unstable();
         let file = files.get(number).context("a part of no file")?;
         let mut first = 0_u32;
-        for batch in open(file)? {
+        for batch in batches(file)? {
             let batch = batch?;
             let next = first + u32::try_from(batch.num_rows())?;
             let here: Vec<u32> = rows.iter().copied().filter(|row| (first..next).contains(row)).collect();
@@ -195,7 +183,7 @@ struct Input {
 impl Input {
     fn of_file(file: &Path, stays: Option<BooleanArray>) -> Result<Self> {
         let mut first = 0;
-        let batches = open(file)?.map(move |batch| {
+        let batches = batches(file)?.map(move |batch| {
             let batch = batch?;
             let length = batch.num_rows();
             let kept = match &stays {

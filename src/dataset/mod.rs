@@ -10,9 +10,11 @@
 //! A file appears whole or not at all: it is written under a name with a dot before it, and renamed. Rows of the same
 //! process can be in several files of a day until they are merged; [`merge`] leaves the one that counts.
 
+pub mod batch;
 pub mod json;
 pub mod merge;
 pub mod of_user;
+pub mod read;
 pub mod rows;
 pub mod schema;
 mod twins;
@@ -23,6 +25,7 @@ use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, NaiveDate};
 use rows::Arrival;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -148,6 +151,16 @@ impl Dataset {
         files.sort();
         Ok(files)
     }
+}
+
+/// A name that is never used again: a merged file may still say that it stands for it.
+pub fn fresh_name(what: &str) -> String {
+    format!("{what}-{}-{}", chrono::Utc::now().format("%Y%m%dT%H%M%S"), salt())
+}
+
+/// Eight hexadecimal digits at random.
+pub fn salt() -> String {
+    format!("{:08x}", RandomState::new().hash_one(std::process::id()) as u32)
 }
 
 /// Makes what was written, renamed or removed in a folder last.

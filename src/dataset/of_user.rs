@@ -1,8 +1,8 @@
 //! The records of one user: of a day's rows only those are read that are wanted, and of those of one process and list only
 //! the one that counts is left (docs/RECORD.md), whether the files are merged yet or not.
 
+use super::read::{again, open};
 use super::rows::{Arrival, row};
-use super::schema::PLAIN;
 use super::{Dataset, Day};
 use crate::record::Record;
 use anyhow::{Context, Result};
@@ -12,10 +12,8 @@ use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use customs_spec::record::Field;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowPredicateFn, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowFilter};
+use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,22 +21,9 @@ type Kept = (Record<'static>, Arrival);
 /// Says by uid and name whether a row is wanted.
 pub type Wanted = Arc<dyn Fn(i64, &str) -> bool + Send + Sync>;
 
-/// A day is looked through again when a file was merged away meanwhile, so often at most.
-const TRIES: usize = 5;
-
 /// Of a day, the records of those whose uid and name are `wanted`.
 pub fn records(dataset: &Dataset, day: &Day, wanted: &Wanted) -> Result<Vec<Kept>> {
-    for left in (0..TRIES).rev() {
-        match of_files(dataset, day, wanted) {
-            Err(error) if left > 0 && is_gone(&error) => {}
-            outcome => return outcome,
-        }
-    }
-    unreachable!("the last try has an outcome")
-}
-
-fn is_gone(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == ErrorKind::NotFound)
+    again(|| of_files(dataset, day, wanted))
 }
 
 fn of_files(dataset: &Dataset, day: &Day, wanted: &Wanted) -> Result<Vec<Kept>> {
@@ -69,8 +54,7 @@ fn settle(known: &mut Kept, record: Record<'static>, arrival: Arrival) {
 }
 
 fn of_file(file: &Path, wanted: &Wanted, take: &mut dyn FnMut(Record<'static>, Arrival)) -> Result<()> {
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(PLAIN.clone());
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(file)?, options)?;
+    let reader = open(file)?;
     let (uid, username) = (Field::Uid.key(), Field::Username.key());
     let mask = ProjectionMask::columns(reader.parquet_schema(), [uid, username]);
     let wanted = wanted.clone();

@@ -84,11 +84,6 @@ impl Default for Rows {
 }
 
 impl Rows {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.seq.len()
-    }
-
     /// Adds a row.
     pub fn push(&mut self, record: &Record, arrival: &Arrival) -> Result<()> {
         self.id.append_value(record.id)?;

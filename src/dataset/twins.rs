@@ -3,16 +3,15 @@
 //! Of one `id` and `list` the row with the highest `seq` counts, and of those the one with the greatest `elapsed`
 //! (docs/RECORD.md). What is left after that is the same report, come twice or in parts.
 
+use super::read::open;
 use super::schema::MISSING_PARTS;
 use anyhow::{Context, Result};
+use arrow::array::BooleanArray;
 use arrow::array::cast::AsArray;
-use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::{Float64Type, UInt32Type};
 use customs_spec::record::Field;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::collections::HashMap;
-use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
@@ -103,11 +102,6 @@ fn stays(dropped: &[u32], length: usize) -> Option<BooleanArray> {
     Some(BooleanArray::from(stays))
 }
 
-fn open(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let open = || anyhow::Ok(ParquetRecordBatchReaderBuilder::try_new(File::open(file)?)?);
-    open().with_context(|| format!("cannot read {}", file.display()))
-}
-
 fn read(
     file: &Path,
     number: usize,
@@ -123,14 +117,14 @@ fn read(
         let batch = batch?;
         let column = |name: &str| batch.column_by_name(name).with_context(|| format!("no column {name}"));
         let ids = column(names[0])?.as_fixed_size_binary_opt().context("id")?;
-        let words = text(&batch, names[1])?;
+        let words = column(names[1])?.as_string_opt::<i32>().context("list")?;
         let seqs = column(names[2])?.as_primitive_opt::<UInt32Type>().context("seq")?;
         let ages = column(names[3])?.as_primitive_opt::<Float64Type>().context("elapsed")?;
         let missing = column(names[4])?.as_list_opt::<i32>().context("missing parts")?;
         for at in 0..batch.num_rows() {
             let id = u128::from_be_bytes(ids.value(at).try_into()?);
             if is_meant(id) {
-                let word = words.as_string::<i32>().value(at);
+                let word = words.value(at);
                 let list = match lists.get(word) {
                     Some(list) => *list,
                     None => {
@@ -152,9 +146,4 @@ fn read(
         }
     }
     Ok(())
-}
-
-fn text(batch: &RecordBatch, name: &str) -> Result<arrow::array::ArrayRef> {
-    let column = batch.column_by_name(name).with_context(|| format!("no column {name}"))?;
-    Ok(arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8)?)
 }

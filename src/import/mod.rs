@@ -10,20 +10,17 @@ mod kafka;
 mod lines;
 
 use crate::cli::Import;
-use crate::dataset::rows::{Arrival, Rows};
-use crate::dataset::schema::SCHEMA;
-use crate::dataset::write::{Writer, sorted};
-use crate::dataset::{Dataset, Day, SUFFIX, merge};
+use crate::dataset::batch::Batch;
+use crate::dataset::rows::Arrival;
+use crate::dataset::{Dataset, Day, SUFFIX, fresh_name, merge};
 use crate::elasticsearch::Index;
 use crate::place::Note;
 use crate::record::{Joiner, Record, Rejected};
 use crate::{NO, stdout};
 use anyhow::{Result, anyhow};
-use arrow::array::UInt32Array;
-use arrow::compute::take_record_batch;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -98,8 +95,7 @@ fn bar(length: u64, template: &str) -> ProgressBar {
 /// Collects records and writes them.
 struct Importer {
     dataset: Dataset,
-    rows: Rows,
-    of_day: Vec<Day>,
+    batch: Batch,
     joiner: Joiner<Arrival>,
     days: BTreeSet<Day>,
     name: String,
@@ -111,15 +107,12 @@ struct Importer {
 
 impl Importer {
     fn new(dataset: Dataset) -> Self {
-        // A name that is never used again: see `merge::fresh_name`.
-        let salt = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id()) as u32;
         Importer {
             dataset,
-            rows: Rows::default(),
-            of_day: Vec::new(),
+            batch: Batch::default(),
             joiner: Joiner::default(),
             days: BTreeSet::new(),
-            name: format!("import-{}-{salt:08x}", chrono::Utc::now().format("%Y%m%dT%H%M%S")),
+            name: fresh_name("import"),
             files: 0,
             read: 0,
             rejected: 0,
@@ -134,13 +127,12 @@ impl Importer {
         } else if let Some((record, arrival)) = self.joiner.take(record, arrival) {
             self.push(&record, &arrival)?;
         }
-        Ok(self.rows.len() >= ROWS || self.joiner.len() >= MOST_WAITING)
+        Ok(self.batch.len() >= ROWS || self.joiner.len() >= MOST_WAITING)
     }
 
     fn push(&mut self, record: &Record, arrival: &Arrival) -> Result<()> {
         self.read += 1;
-        self.of_day.push(Day::of_record(record, arrival));
-        self.rows.push(record, arrival)
+        self.batch.push(record, arrival)
     }
 
     fn reject(&mut self, place: &str, why: &Rejected) {
@@ -157,19 +149,9 @@ impl Importer {
         for (record, arrival) in self.joiner.incomplete() {
             self.push(&record, &arrival)?;
         }
-        let rows = self.rows.take()?;
-        let mut by_day: BTreeMap<Day, Vec<u32>> = BTreeMap::new();
-        for (row, day) in (0..).zip(self.of_day.drain(..)) {
-            by_day.entry(day).or_default().push(row);
-        }
-        for (day, of_day) in by_day {
-            self.files += 1;
-            let path = self.dataset.folder(&day).join(format!("{}-{:06}{SUFFIX}", self.name, self.files));
-            let mut out = Writer::create(&path, SCHEMA.clone(), &[])?;
-            out.write(&sorted(&take_record_batch(&rows, &UInt32Array::from(of_day))?)?)?;
-            out.finish()?;
-            self.days.insert(day);
-        }
+        self.files += 1;
+        let name = format!("{}-{:06}{SUFFIX}", self.name, self.files);
+        self.days.extend(self.batch.write(&self.dataset, &name)?.into_iter().map(|(day, _)| day));
         Ok(())
     }
 }
