@@ -65,3 +65,9 @@ pub fn summary_json(Compiled { model, bytes }: &Compiled) -> Value {
         "digest": format!("{:016x}", digest(bytes)),
     })
 }
+
+/// The packages that customs ships: their names, and whether each is a shared library.
+pub fn shipped_packages() -> Result<Vec<(String, bool)>> {
+    let checks = shipped()?.model.checks;
+    Ok(checks.into_iter().map(|check| (check.name, !check.libraries.is_empty())).collect())
+}
