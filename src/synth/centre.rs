@@ -150,7 +150,9 @@ impl Centre {
         let is_login = !is_jupyter && kind < 25;
         let is_canary = !is_login && !is_jupyter && kind == 99;
         let is_job = !is_login && !is_jupyter;
-        let nodes = if is_job { long_tail(random, 2048) } else { 1 };
+        // Twice, so that each size is rarer than half of it.
+        let most = long_tail(random, 2048);
+        let nodes = if is_job { long_tail(random, most) } else { 1 };
         let start = midnight + random.random_range(0..DAY);
         // A tenth of all runs long; so some go on past midnight.
         let seconds = if random.random_range(0..10) == 0 { 40_000 } else { long_tail(random, 20_000) };

@@ -1,6 +1,6 @@
 //! Which packages run at which size.
 
-use super::sizes::{class, label};
+use super::sizes::{class, label, range};
 use super::{Figure, JOBS, Source, count};
 use crate::report::counts::Cell as Jobs;
 use crate::report::draw::grid::{Cell, Grid, draw};
@@ -47,9 +47,9 @@ pub fn figure(source: &Source) -> Figure {
             None => Cell::Empty,
             Some(jobs) => {
                 let said = format!(
-                    "{}, {} nodes: {} of {}",
+                    "{}, {}: {} of {}",
                     source.name(*package),
-                    label(*class),
+                    range(*class),
                     count(jobs.jobs, "job"),
                     count(jobs.users.count(), "user")
                 );
@@ -65,12 +65,12 @@ pub fn figure(source: &Source) -> Figure {
     });
     let above = classes.iter().map(|class| {
         let jobs = of_class.get(class).copied().unwrap_or_default();
-        (level(jobs, most_columns), format!("{} nodes: {}", label(*class), count(jobs, "job")))
+        (level(jobs, most_columns), format!("{}: {}", range(*class), count(jobs, "job")))
     });
     let title = "Packages by size of job";
     let grid = Grid {
         title,
-        across: "nodes of the job",
+        across: "nodes of the job: so many, to below the next",
         rows: packages.iter().map(|(package, _)| source.name(*package).to_string()).collect(),
         columns: classes.iter().map(|class| label(*class)).collect(),
         slanted: false,

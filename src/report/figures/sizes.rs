@@ -19,7 +19,7 @@ pub fn figure(source: &Source) -> Figure {
     let columns: Vec<Column> = (0..=last.unwrap_or_default())
         .map(|class| {
             let (jobs, users) = classes.get(&class).map_or((0, 0), |cell| (cell.jobs, cell.users.count()));
-            let said = format!("{} nodes: {} of {}", label(class), count(jobs, "job"), count(users, "user"));
+            let said = format!("{}: {} of {}", range(class), count(jobs, "job"), count(users, "user"));
             Column { label: label(class), value: jobs as f64, said }
         })
         .collect();
@@ -31,7 +31,7 @@ pub fn figure(source: &Source) -> Figure {
             "{}: {JOBS}, by the nodes they had. Both scales are logarithmic; the numbers have every size.",
             number(source.counts.jobs.jobs as f64)
         ),
-        drawing: last.is_some().then(|| draw(title, "nodes of the job", "jobs", &columns)),
+        drawing: last.is_some().then(|| draw(title, "nodes of the job: so many, to below the next", "jobs", &columns)),
         table,
     }
 }
@@ -41,12 +41,15 @@ pub fn class(nodes: u32) -> u32 {
     nodes.max(1).ilog2()
 }
 
-/// The sizes of a class.
+/// The sizes of a class, as an axis has room for them: from this one on.
 pub fn label(class: u32) -> String {
-    let first = 1_u64 << class;
+    (1_u64 << class).to_string()
+}
+
+/// The sizes of a class in words.
+pub fn range(class: u32) -> String {
     match class {
-        0 => "1".to_string(),
-        1..10 => format!("{first}–{}", 2 * first - 1),
-        _ => format!("{}k–", first / 1024),
+        0 => "1 node".to_string(),
+        _ => format!("{} to {} nodes", 1_u64 << class, (2_u64 << class) - 1),
     }
 }
