@@ -19,7 +19,7 @@ use crate::dataset::{self, Dataset, read};
 use crate::tables::sets::Sets;
 use crate::tables::write::{DAYS, Day, create};
 use crate::tables::{self, JOBS, Month, Tables, USERS, schema, sets};
-use crate::{progress, stdout};
+use crate::{progress, site, stdout};
 use anyhow::{Context, Result, ensure};
 use arrow::array::cast::AsArray;
 use arrow::array::{BooleanArray, RecordBatch};
@@ -119,8 +119,8 @@ fn days(dataset: &Dataset, args: &Reduce) -> Result<Vec<NaiveDate>> {
 
 /// The `[[environment]]` of a site file.
 fn environments_of(site: &Path) -> Result<Vec<(String, Vec<String>)>> {
-    let _ = site;
-    Ok(Vec::new())
+    let environments = site::compile(site)?.environments;
+    Ok(environments.into_iter().map(|environment| (environment.name, environment.prefix)).collect())
 }
 
 /// What the options are, as far as they change the tables.
