@@ -491,6 +491,9 @@ pub struct Report {
     /// How many users the centre has, for shares of all of them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub total_users: Option<u64>,
+    /// Show nothing that is of fewer users, nor lets it be had by subtraction: for publishing
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    pub min_users: Option<u64>,
     /// What `customs canary reconcile --json` has printed of this time
     #[arg(long, value_name = "FILE")]
     pub canaries: Option<PathBuf>,

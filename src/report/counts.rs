@@ -5,37 +5,53 @@
 
 use super::model::{Model, UserRow};
 use super::period::Period;
+use super::protect::{Tally, protect};
 use super::select::{Job, Selection};
 use crate::words::Quick;
 use std::collections::{BTreeMap, HashMap};
 
 /// Some users.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Users(Vec<u64>);
+pub struct Users {
+    bits: Vec<u64>,
+    /// Their number is told in multiples of it, if it is not 0.
+    step: u64,
+}
 
 impl Users {
     /// Adds one.
     pub fn add(&mut self, user: u32) {
         let word = user as usize / 64;
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
+        if self.bits.len() <= word {
+            self.bits.resize(word + 1, 0);
         }
-        self.0[word] |= 1 << (user % 64);
+        self.bits[word] |= 1 << (user % 64);
     }
 
     /// Adds those.
     pub fn unite(&mut self, others: &Users) {
-        if self.0.len() < others.0.len() {
-            self.0.resize(others.0.len(), 0);
+        if self.bits.len() < others.bits.len() {
+            self.bits.resize(others.bits.len(), 0);
         }
-        for (own, other) in self.0.iter_mut().zip(&others.0) {
+        for (own, other) in self.bits.iter_mut().zip(&others.bits) {
             *own |= other;
         }
+        self.step = self.step.max(others.step);
+    }
+
+    /// Tells their number in multiples of `step` from now on.
+    pub fn round(&mut self, step: u64) {
+        self.step = step;
     }
 
     /// How many there are.
     pub fn count(&self) -> u64 {
-        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
+        let count = self.bits.iter().map(|word| u64::from(word.count_ones())).sum();
+        match self.step {
+            0 => count,
+            _ if count == 0 => 0,
+            step => ((count + step / 2) / step * step).max(step),
+        }
     }
 }
 
@@ -62,16 +78,27 @@ impl Cell {
     }
 }
 
+/// Jobs with both of two packages, and what they are to be seen beside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pair {
+    pub cell: Cell,
+    /// Jobs with the package of the smaller number, and with the other.
+    pub one: u64,
+    pub other: u64,
+    /// All jobs.
+    pub all: u64,
+}
+
 /// Jobs that are equal in all that is counted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Group {
-    user: u32,
-    packages: u32,
-    direct: u32,
-    nodes: u32,
-    exits: u32,
-    environments: u32,
-    is_jupyter: bool,
+pub struct Group {
+    pub user: u32,
+    pub packages: u32,
+    pub direct: u32,
+    pub nodes: u32,
+    pub exits: u32,
+    pub environments: u32,
+    pub is_jupyter: bool,
 }
 
 /// The numbers. Packages are by their number in the model's names, all else in its texts.
@@ -105,7 +132,7 @@ pub struct Counts {
     /// By package and nodes.
     pub package_sizes: BTreeMap<(u32, u32), Cell>,
     /// By two packages, the smaller number first.
-    pub pairs: HashMap<(u32, u32), Cell, Quick>,
+    pub pairs: HashMap<(u32, u32), Pair, Quick>,
     pub environment_jobs: BTreeMap<u32, Cell>,
     pub exits: BTreeMap<u32, Cell>,
     pub package_exits: BTreeMap<(u32, u32), Cell>,
@@ -114,6 +141,8 @@ pub struct Counts {
     pub sampled_names: BTreeMap<u32, Cell>,
     /// The lowest rate that a sample had.
     pub rate: f64,
+    /// What is not here may have been left out, and need not be nothing.
+    pub is_protected: bool,
 }
 
 /// How much is counted.
@@ -127,6 +156,24 @@ pub enum Depth {
 impl Counts {
     /// Counts the rows of a period.
     pub fn of(model: &mut Model, selection: &Selection, period: &Period, depth: Depth) -> Self {
+        Counts::count(model, selection, period, depth, None)
+    }
+
+    /// Counts those of a calendar month, as far as they may be published.
+    pub fn published(model: &mut Model, selection: &Selection, month: &Period, least: u64) -> Self {
+        let mut tally = Tally::default();
+        let mut counts = Counts::count(model, selection, month, Depth::All, Some(&mut tally));
+        protect(&mut counts, &tally, least);
+        counts
+    }
+
+    fn count(
+        model: &mut Model,
+        selection: &Selection,
+        period: &Period,
+        depth: Depth,
+        mut tally: Option<&mut Tally>,
+    ) -> Self {
         let mut counts = Counts { rate: 1.0, ..Counts::default() };
         for row in model.users.iter().filter(|row| period.has(row.date) && selection.takes_user(&row.about)) {
             counts.add_user(row, model);
@@ -135,36 +182,101 @@ impl Counts {
         let (jobs, sampled) = selection.jobs(&rows, &mut model.sets, &mut model.text_sets);
         for (group, (jobs, node_hours)) in grouped(&jobs) {
             counts.add_jobs(&group, jobs, node_hours, model, depth);
+            if let Some(tally) = &mut tally {
+                tally.add(&group, jobs, model, false);
+            }
         }
         for job in &sampled {
             counts.rate = counts.rate.min(f64::from(job.about.rate));
         }
         for (group, (jobs, node_hours)) in grouped(&sampled) {
+            if let Some(tally) = &mut tally {
+                tally.add(&group, jobs, model, true);
+            }
             counts.sampled.add(&group, jobs, node_hours);
             for name in model.sets.members(group.packages).iter() {
                 counts.sampled_names.entry(*name).or_default().add(&group, jobs, node_hours);
             }
         }
+        let of = |name: u32| counts.package_jobs.get(&name).map_or(0, |cell| cell.jobs);
+        for ((one, other), pair) in &mut counts.pairs {
+            (pair.one, pair.other, pair.all) = (of(*one), of(*other), counts.jobs.jobs);
+        }
         counts
     }
 
-    /// Of several periods, what [`Depth::Brief`] has. A job that was in two of them counts twice.
+    /// Jobs with both of two packages, with the one, with the other, and all of them, if that may be told.
+    pub fn pair(&self, one: u32, other: u32) -> Option<[u64; 4]> {
+        let jobs = |name: u32| self.package_jobs.get(&name).map_or(0, |cell| cell.jobs);
+        match self.pairs.get(&(one.min(other), one.max(other))) {
+            Some(pair) if one < other => Some([pair.cell.jobs, pair.one, pair.other, pair.all]),
+            Some(pair) => Some([pair.cell.jobs, pair.other, pair.one, pair.all]),
+            None => (!self.is_protected).then(|| [0, jobs(one), jobs(other), self.jobs.jobs]),
+        }
+    }
+
+    /// Of several periods. A job that was in two of them counts twice.
     pub fn together<'a>(parts: impl Iterator<Item = &'a Counts>) -> Self {
-        let mut all = Counts::default();
+        let mut all = Counts { rate: 1.0, ..Counts::default() };
         for part in parts {
-            all.users.unite(&part.users);
-            all.jobs.unite(&part.jobs);
-            for (name, users) in &part.package_users {
-                all.package_users.entry(*name).or_default().unite(users);
-            }
-            for (name, cell) in &part.package_jobs {
-                all.package_jobs.entry(*name).or_default().unite(cell);
-            }
-            for (name, users) in &part.version_users {
-                all.version_users.entry(*name).or_default().unite(users);
-            }
+            all.unite(part);
         }
         all
+    }
+
+    fn unite(&mut self, part: &Counts) {
+        for (own, others) in [
+            (&mut self.users, &part.users),
+            (&mut self.jupyter_users, &part.jupyter_users),
+            (&mut self.login_users, &part.login_users),
+            (&mut self.compute_users, &part.compute_users),
+        ] {
+            own.unite(others);
+        }
+        for (own, others) in [
+            (&mut self.subsystem_users, &part.subsystem_users),
+            (&mut self.environment_users, &part.environment_users),
+            (&mut self.package_users, &part.package_users),
+            (&mut self.direct_users, &part.direct_users),
+            (&mut self.version_users, &part.version_users),
+            (&mut self.libraries, &part.libraries),
+        ] {
+            others.iter().for_each(|(name, users)| own.entry(*name).or_default().unite(users));
+        }
+        for (own, others) in [
+            (&mut self.jobs, &part.jobs),
+            (&mut self.empty_jobs, &part.empty_jobs),
+            (&mut self.jupyter_jobs, &part.jupyter_jobs),
+            (&mut self.sampled, &part.sampled),
+        ] {
+            own.unite(others);
+        }
+        for (own, others) in [
+            (&mut self.package_jobs, &part.package_jobs),
+            (&mut self.direct_jobs, &part.direct_jobs),
+            (&mut self.sizes, &part.sizes),
+            (&mut self.environment_jobs, &part.environment_jobs),
+            (&mut self.exits, &part.exits),
+            (&mut self.sampled_names, &part.sampled_names),
+        ] {
+            others.iter().for_each(|(name, cell)| own.entry(*name).or_default().unite(cell));
+        }
+        for (own, others) in
+            [(&mut self.package_sizes, &part.package_sizes), (&mut self.package_exits, &part.package_exits)]
+        {
+            others.iter().for_each(|(name, cell)| own.entry(*name).or_default().unite(cell));
+        }
+        for (names, pair) in &part.pairs {
+            let own = self.pairs.entry(*names).or_default();
+            own.cell.unite(&pair.cell);
+            own.one += pair.one;
+            own.other += pair.other;
+            own.all += pair.all;
+        }
+        self.processes += part.processes;
+        self.weight += part.weight;
+        self.rate = self.rate.min(part.rate);
+        self.is_protected |= part.is_protected;
     }
 
     fn add_user(&mut self, row: &UserRow, model: &Model) {
@@ -226,7 +338,7 @@ impl Counts {
                 self.package_exits.entry((*name, *exit)).or_default().add(group, jobs, node_hours);
             }
             for other in &packages[at + 1..] {
-                self.pairs.entry((*name, *other)).or_default().add(group, jobs, node_hours);
+                self.pairs.entry((*name, *other)).or_default().cell.add(group, jobs, node_hours);
             }
         }
     }

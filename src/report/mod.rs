@@ -10,6 +10,7 @@ mod figures;
 mod model;
 mod page;
 mod period;
+mod protect;
 mod select;
 mod table;
 
@@ -93,7 +94,10 @@ impl Report<'_> {
         let (Some(first), Some(last)) = (first, last) else {
             bail!("the tables have no days: make them with `customs reduce`");
         };
-        let whole = Period::whole(first, last)?;
+        let whole = match self.args.min_users {
+            Some(_) => Period::of_months(first, last, self.args.from.is_some(), self.args.to.is_some())?,
+            None => Period::whole(first, last)?,
+        };
         self.check_names(model)?;
         let Some(by) = self.args.by else {
             self.page(model, &whole, &self.args.out, None)?;
@@ -127,15 +131,22 @@ impl Report<'_> {
     /// The page of a period and all that belongs to it.
     fn page(&self, model: &mut Model, period: &Period, folder: &Path, up: Option<&'static str>) -> Result<Counts> {
         let selection = Selection::new(&self.args.asked, model);
-        let counts = Counts::of(model, &selection, period, Depth::All);
-        let months: Vec<(Period, Counts)> = period
-            .cut(By::Month)
-            .into_iter()
-            .map(|month| {
-                let counts = Counts::of(model, &selection, &month, Depth::Brief);
+        let of_months = |model: &mut Model| -> Vec<(Period, Counts)> {
+            let months = period.cut(By::Month).into_iter();
+            let count = |month: Period| {
+                let counts = match self.args.min_users {
+                    Some(least) => Counts::published(model, &selection, &month, least),
+                    None => Counts::of(model, &selection, &month, Depth::Brief),
+                };
                 (month, counts)
-            })
-            .collect();
+            };
+            months.map(count).collect()
+        };
+        let months = of_months(model);
+        let counts = match self.args.min_users {
+            Some(_) => Counts::together(months.iter().map(|(_, counts)| counts)),
+            None => Counts::of(model, &selection, period, Depth::All),
+        };
         let days = model.days.range(period.from..=period.to).map(|(_, day)| day).collect();
         let figures = figures::all(&Source { model, counts: &counts, months: &months, wishes: &self.wishes }, days);
         self.files(folder, &figures)?;
@@ -178,6 +189,11 @@ impl Report<'_> {
             if let Some(which) = which {
                 lines.push(format!("In all figures: {} {what}.", which.word()));
             }
+        }
+        if let Some(least) = self.args.min_users {
+            lines.push(format!(
+                "Fit to be published: no number is of fewer than {least} users, nor can one be had by subtraction. Everything is counted by calendar months, and a longer period is the sum of what its months may show; a job that went on from one month to the next counts in both. Numbers of users are rounded to multiples of {least}; sizes are in classes that double."
+            ));
         }
         if self.args.example {
             lines.push("Made up by customs: no such centre is there.".to_string());

@@ -51,6 +51,17 @@ impl Period {
         Ok(Period { name: format!("{from} to {to}"), from, to })
     }
 
+    /// Whole calendar months. An end that was asked for has to be one of a month.
+    pub fn of_months(from: NaiveDate, to: NaiveDate, is_from_asked: bool, is_to_asked: bool) -> Result<Self> {
+        let (first, _) = By::Month.of(from);
+        let next = By::Month.of(to).0.checked_add_months(Months::new(1));
+        let last = next.and_then(|next| next.pred_opt()).unwrap_or(to);
+        let whole = "with --min-users everything is counted by whole months";
+        ensure!(!is_from_asked || first == from, "--from {from}: {whole}; write {first}");
+        ensure!(!is_to_asked || last == to, "--to {to}: {whole}; write {last}");
+        Period::whole(first, last)
+    }
+
     /// Its parts, in order. The first and the last are cut off where it ends.
     pub fn cut(&self, by: By) -> Vec<Period> {
         let mut parts = Vec::new();

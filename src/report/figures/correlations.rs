@@ -19,9 +19,8 @@ pub fn pearson(all: u64, one: u64, other: u64, both: u64) -> Option<f64> {
 /// The heat map.
 pub fn figure(source: &Source) -> Figure {
     let all = source.counts.jobs.jobs;
-    let both =
-        |one: u32, other: u32| source.counts.pairs.get(&(one.min(other), one.max(other))).map_or(0, |pair| pair.jobs);
-    let coefficient = |one: (u32, u64), other: (u32, u64)| pearson(all, one.1, other.1, both(one.0, other.0));
+    let pair = |one: (u32, u64), other: (u32, u64)| source.counts.pair(one.0, other.0);
+    let coefficient = |one, other| pair(one, other).and_then(|[both, one, other, all]| pearson(all, one, other, both));
     let mut packages: Vec<(u32, u64)> =
         source.counts.package_jobs.iter().map(|(package, cell)| (*package, cell.jobs)).collect();
     packages.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| source.name(one.0).cmp(source.name(other.0))));
@@ -36,18 +35,12 @@ pub fn figure(source: &Source) -> Figure {
     let mut table = Table::new(&columns);
     for (at, one) in packages.iter().enumerate() {
         for other in &packages[at + 1..] {
-            let value: Value = coefficient(*one, *other).into();
-            let jobs = both(one.0, other.0);
+            let Some([both, of_one, of_other, all]) = pair(*one, *other) else { continue };
+            let value: Value = pearson(all, of_one, of_other, both).into();
             // Those that never meet are told from the rest by being absent, but for what is undefined.
-            if jobs > 0 || value == Value::Missing {
-                table.push([
-                    source.name(one.0).into(),
-                    source.name(other.0).into(),
-                    jobs.into(),
-                    one.1.into(),
-                    other.1.into(),
-                    value,
-                ]);
+            if both > 0 || value == Value::Missing {
+                let (one, other) = (source.name(one.0), source.name(other.0));
+                table.push([one.into(), other.into(), both.into(), of_one.into(), of_other.into(), value]);
             }
         }
     }
@@ -74,13 +67,14 @@ pub fn figure(source: &Source) -> Figure {
                 let said = format!("{}: {}", source.name(one.0), count(one.1, "job"));
                 return Cell::Filled("#8888".to_string(), said);
             }
-            match coefficient(*one, *other) {
+            let Some([both, of_one, of_other, all]) = pair(*one, *other) else { return Cell::Empty };
+            match pearson(all, of_one, of_other, both) {
                 None => Cell::Undefined(format!("{names}: undefined, because one is in all jobs")),
                 Some(value) if value < low => Cell::Empty,
-                Some(value) => Cell::Filled(
-                    colour(value, low, high),
-                    format!("{names}: {value:.2}, {} with both", count(both(one.0, other.0), "job")),
-                ),
+                Some(value) => {
+                    let said = format!("{names}: {value:.2}, {} with both", count(both, "job"));
+                    Cell::Filled(colour(value, low, high), said)
+                }
             }
         });
         cells.collect()

@@ -14,6 +14,8 @@ mod summary;
 mod trends;
 mod versions;
 
+pub use sizes::class;
+
 use super::counts::Counts;
 use super::model::Model;
 use super::period::Period;

@@ -3,7 +3,7 @@
 use super::correlations::pearson;
 use super::{Figure, JOBS, Source, count, percent, share};
 use crate::report::draw::bars::{Axis, Bar, draw};
-use crate::report::table::{Kind, Table, Value};
+use crate::report::table::{Kind, Table};
 
 /// A figure for each package that was asked for.
 pub fn figures(source: &Source) -> Vec<Figure> {
@@ -11,18 +11,16 @@ pub fn figures(source: &Source) -> Vec<Figure> {
 }
 
 fn figure(source: &Source, package: &str) -> Figure {
-    let all = source.counts.jobs.jobs;
     let own = source.counts.package_jobs.iter().find(|(name, _)| source.name(**name) == package);
-    let mut partners: Vec<(&str, u64, u64, Option<f64>)> = Vec::new();
-    if let Some((number, own)) = own {
-        for (other, cell) in source.counts.package_jobs.iter().filter(|(other, _)| *other != number) {
-            let both = source.counts.pairs.get(&(*number.min(other), *number.max(other))).map_or(0, |pair| pair.jobs);
-            partners.push((source.name(*other), both, cell.jobs, pearson(all, own.jobs, cell.jobs, both)));
+    let mut partners: Vec<(&str, [u64; 3], Option<f64>)> = Vec::new();
+    if let Some((number, _)) = own {
+        for other in source.counts.package_jobs.keys().filter(|other| *other != number) {
+            let Some([both, one, others, all]) = source.counts.pair(*number, *other) else { continue };
+            partners.push((source.name(*other), [both, one, others], pearson(all, one, others, both)));
         }
     }
     let rank = |value: Option<f64>| value.unwrap_or(f64::NEG_INFINITY);
-    partners.sort_by(|one, other| rank(other.3).total_cmp(&rank(one.3)).then(one.0.cmp(other.0)));
-    let jobs = own.map_or(0, |(_, own)| own.jobs);
+    partners.sort_by(|one, other| rank(other.2).total_cmp(&rank(one.2)).then(one.0.cmp(other.0)));
     let columns = [
         ("package", Kind::Text),
         ("other", Kind::Text),
@@ -32,34 +30,21 @@ fn figure(source: &Source, package: &str) -> Figure {
         ("correlation", Kind::Real),
     ];
     let mut table = Table::new(&columns);
-    for (other, both, others, coefficient) in &partners {
-        let coefficient: Value = (*coefficient).into();
-        table.push([
-            package.into(),
-            (*other).into(),
-            (*both).into(),
-            (*others).into(),
-            share(*both, jobs).into(),
-            coefficient,
-        ]);
+    let mut bars = Vec::new();
+    for (other, [both, jobs, others], coefficient) in partners {
+        let part = share(both, jobs);
+        table.push([package.into(), other.into(), both.into(), others.into(), part.into(), coefficient.into()]);
+        if let Some(value) = coefficient.filter(|value| *value > 0.0 && bars.len() < source.wishes.top) {
+            bars.push(Bar {
+                label: other.to_string(),
+                value,
+                note: format!("{value:.2} · in {}", percent(part)),
+                said: format!("{other}: correlation {value:.3}; in {} of {}", count(both, "job"), count(jobs, "job")),
+                ..Bar::default()
+            });
+        }
     }
-    let bars: Vec<Bar> = partners
-        .iter()
-        .filter_map(|(other, both, _, coefficient)| Some((other, both, (*coefficient)?)))
-        .filter(|(_, _, coefficient)| *coefficient > 0.0)
-        .take(source.wishes.top)
-        .map(|(other, both, coefficient)| Bar {
-            label: other.to_string(),
-            value: coefficient,
-            note: format!("{coefficient:.2} · in {}", percent(share(*both, jobs))),
-            said: format!(
-                "{other}: correlation {coefficient:.3}; in {} of {}",
-                count(*both, "job"),
-                count(jobs, "job")
-            ),
-            ..Bar::default()
-        })
-        .collect();
+    let jobs = own.map_or(0, |(_, own)| own.jobs);
     let title = format!("Loaded together with {package}");
     let axis = Axis { title: &title, unit: "Pearson correlation within jobs", most: None, parts: None };
     let text = match jobs {

@@ -33,8 +33,11 @@ pub fn figure(source: &Source, days: &[&Day]) -> Figure {
     add("node-hours of these jobs (approximate)", counts.jobs.node_hours.round(), None);
     let of = |name: &str| counts.package_jobs.iter().find(|(package, _)| source.name(**package) == name);
     if let Some((numpy, cell)) = of("numpy") {
-        let both = of("mkl").and_then(|(mkl, _)| counts.pairs.get(&(*numpy.min(mkl), *numpy.max(mkl))));
-        add("jobs with MKL, of those with numpy", both.map_or(0.0, |both| both.jobs as f64), Some(cell.jobs as f64));
+        let mkl = of("mkl").map(|(mkl, _)| counts.pair(*numpy, *mkl));
+        if let Some([both, numpy, _, _]) = mkl.unwrap_or_else(|| (!counts.is_protected).then_some([0, cell.jobs, 0, 0]))
+        {
+            add("jobs with MKL, of those with numpy", both as f64, Some(numpy as f64));
+        }
     }
     add("processes reported", counts.processes as f64, None);
     add("processes they stand for", counts.weight.round(), None);
