@@ -3,7 +3,7 @@
 use crate::canary::{duration, moment};
 use crate::collect::Listen;
 use crate::elasticsearch::Index;
-use crate::report::{Asked, By};
+use crate::report::{By, Question};
 use crate::site;
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
@@ -101,6 +101,12 @@ pub enum Verb {
     /// Which packages are used, by how many, at what size, together with what. The page needs no script and no network;
     /// beside it lie the figures as SVG, and their numbers as CSV and Parquet. docs/REPORT.md says what each figure counts.
     Report(Report),
+    /// Serve the report's figures live, with the period and the filters in the page
+    ///
+    /// An address with a question in it shows the same view to whoever opens it. Reads the tables, and again when they have
+    /// changed; writes nothing. Listens on this machine alone unless told otherwise, and asks nobody who they are: put a
+    /// server in front of it that does.
+    Serve(Serve),
     /// Make up a dataset of which everything is known
     ///
     /// To try `customs reduce` and `customs report` without a cluster. The same options make the same rows.
@@ -468,17 +474,24 @@ pub struct Report {
     /// Make up a centre and report of that: what a report looks like
     #[arg(long, conflicts_with = "tables")]
     pub example: bool,
-    /// From this day on [default: the first there is]
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub from: Option<NaiveDate>,
-    /// Up to this day [default: the last there is]
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub to: Option<NaiveDate>,
+    #[command(flatten)]
+    pub question: Question,
     /// A page for each of these periods, and one that leads to them
     #[arg(long, value_name = "PERIOD")]
     pub by: Option<By>,
     #[command(flatten)]
-    pub asked: Asked,
+    pub wishes: Wish,
+    /// The centre's name, for the title
+    #[arg(long, value_name = "NAME")]
+    pub title: Option<String>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How figures are drawn
+#[derive(Args)]
+pub struct Wish {
     /// How many packages a ranking shows
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     pub top: u16,
@@ -491,18 +504,28 @@ pub struct Report {
     /// How many users the centre has, for shares of all of them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub total_users: Option<u64>,
-    /// Show nothing that is of fewer users, nor lets it be had by subtraction: for publishing
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
-    pub min_users: Option<u64>,
     /// What `customs canary reconcile --json` has printed of this time
     #[arg(long, value_name = "FILE")]
     pub canaries: Option<PathBuf>,
+}
+
+/// `customs serve`
+#[derive(Args)]
+pub struct Serve {
+    /// The tables that `customs reduce` writes
+    #[arg(value_name = "TABLES")]
+    pub tables: PathBuf,
+    /// Where to listen; port 0 takes one that is free
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8417")]
+    pub listen: SocketAddr,
+    /// Show nothing that is of fewer users, whatever is asked
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(2..))]
+    pub min_users: Option<u64>,
+    #[command(flatten)]
+    pub wishes: Wish,
     /// The centre's name, for the title
     #[arg(long, value_name = "NAME")]
     pub title: Option<String>,
-    /// Answer in JSON
-    #[arg(long)]
-    pub json: bool,
 }
 
 /// `customs synth`

@@ -30,6 +30,7 @@ mod record;
 mod reduce;
 mod report;
 mod run;
+mod serve;
 mod share;
 mod site;
 mod stdout;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         Verb::Me(args) => me::run(&args),
         Verb::Reduce(args) => reduce::run(&args),
         Verb::Report(args) => report::run(&args),
+        Verb::Serve(args) => serve::run(&args),
         Verb::Synth(args) => synth::run(&args),
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man => manual::page(),

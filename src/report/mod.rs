@@ -4,30 +4,31 @@
 //! tables → model → select (which rows) → counts → figures (numbers and drawings) → page
 //! ```
 
+mod answer;
 mod counts;
-mod draw;
+pub mod draw;
 mod figures;
 mod model;
-mod page;
+pub mod page;
 mod period;
 mod protect;
 mod select;
 mod table;
 
+pub use answer::{Answer, Question};
+pub use figures::{Figure, Wishes};
+pub use model::Model;
 pub use period::By;
-pub use select::Asked;
+pub use select::{Asked, Which};
 
 use crate::cli;
-use crate::share::Share;
 use crate::tables::Tables;
-use crate::{progress, reduce, site, stdout, synth};
-use anyhow::{Context, Result, bail, ensure};
-use counts::{Counts, Depth};
-use figures::{Figure, Source, Wishes};
-use model::Model;
+use crate::{progress, reduce, stdout, synth};
+use anyhow::{Context, Result};
+use counts::Counts;
+use figures::Source;
 use period::Period;
-use select::Selection;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -42,19 +43,9 @@ pub fn run(args: &cli::Report) -> Result<ExitCode> {
             example(temporary.path())?
         }
     };
-    let (low, high) = match args.clip.as_slice() {
-        [low, high] if low < high && *low >= -1.0 && *high <= 1.0 => (*low, *high),
-        _ => bail!("--clip takes two numbers from -1 to 1, the lower one first, such as --clip 0.6 0.8"),
-    };
-    let wishes = Wishes {
-        top: usize::from(args.top),
-        clip: (low, high),
-        packages: args.package.clone(),
-        total_users: args.total_users,
-        canary_loss: args.canaries.as_deref().map(canary_loss).transpose()?,
-        listed: site::shipped_packages()?.into_iter().map(|(name, _)| name).collect(),
-    };
-    let mut model = Model::read(&Tables::open(&folder)?, args.from, args.to)?;
+    let wishes = Wishes::of(&args.wishes)?;
+    let question = &args.question;
+    let mut model = Model::read(&Tables::open(&folder)?, question.from, question.to)?;
     let report = Report { args, wishes };
     let pages = report.pages(&mut model)?;
     if args.json {
@@ -73,15 +64,6 @@ fn example(folder: &Path) -> Result<PathBuf> {
     Ok(tables)
 }
 
-/// What `customs canary reconcile --json` has found.
-fn canary_loss(file: &Path) -> Result<Share> {
-    let text = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-    let said: Value = serde_json::from_slice(&text).with_context(|| format!("{} is no JSON", file.display()))?;
-    let number = |key: &str| said.get(key).and_then(Value::as_f64);
-    let share = || Some(Share { observed: number("loss")?, low: number("loss_low")?, high: number("loss_high")? });
-    share().with_context(|| format!("{} has no loss: write it with `customs canary reconcile --json`", file.display()))
-}
-
 struct Report<'a> {
     args: &'a cli::Report,
     wishes: Wishes,
@@ -89,16 +71,7 @@ struct Report<'a> {
 
 impl Report<'_> {
     fn pages(&self, model: &mut Model) -> Result<Vec<String>> {
-        let first = self.args.from.or_else(|| model.days.keys().next().copied());
-        let last = self.args.to.or_else(|| model.days.keys().next_back().copied());
-        let (Some(first), Some(last)) = (first, last) else {
-            bail!("the tables have no days: make them with `customs reduce`");
-        };
-        let whole = match self.args.min_users {
-            Some(_) => Period::of_months(first, last, self.args.from.is_some(), self.args.to.is_some())?,
-            None => Period::whole(first, last)?,
-        };
-        self.check_names(model)?;
+        let whole = self.args.question.period(model)?;
         let Some(by) = self.args.by else {
             self.page(model, &whole, &self.args.out, None)?;
             return Ok(vec![self.args.out.join("index.html").display().to_string()]);
@@ -121,37 +94,19 @@ impl Report<'_> {
         let source = Source { model, counts: &all, months: &counted, wishes: &self.wishes };
         let trends = vec![figures::over_time(&source)];
         self.files(&self.args.out, &trends)?;
-        let head = page::Head { title: self.title(&whole), lines: self.about(), up: None };
+        let head = page::Head::new(self.title(&whole), self.about());
         let text = page::index(&head, &["users", "jobs", "node-hours (approximate)"], &links, &trends);
-        write(&self.args.out.join("index.html"), &text)?;
+        write(&self.args.out.join("index.html"), text)?;
         pages.insert(0, self.args.out.join("index.html").display().to_string());
         Ok(pages)
     }
 
     /// The page of a period and all that belongs to it.
     fn page(&self, model: &mut Model, period: &Period, folder: &Path, up: Option<&'static str>) -> Result<Counts> {
-        let selection = Selection::new(&self.args.asked, model);
-        let of_months = |model: &mut Model| -> Vec<(Period, Counts)> {
-            let months = period.cut(By::Month).into_iter();
-            let count = |month: Period| {
-                let counts = match self.args.min_users {
-                    Some(least) => Counts::published(model, &selection, &month, least),
-                    None => Counts::of(model, &selection, &month, Depth::Brief),
-                };
-                (month, counts)
-            };
-            months.map(count).collect()
-        };
-        let months = of_months(model);
-        let counts = match self.args.min_users {
-            Some(_) => Counts::together(months.iter().map(|(_, counts)| counts)),
-            None => Counts::of(model, &selection, period, Depth::All),
-        };
-        let days = model.days.range(period.from..=period.to).map(|(_, day)| day).collect();
-        let figures = figures::all(&Source { model, counts: &counts, months: &months, wishes: &self.wishes }, days);
+        let Answer { figures, counts } = self.args.question.answer(model, period, &self.wishes);
         self.files(folder, &figures)?;
-        let head = page::Head { title: self.title(period), lines: self.about(), up };
-        write(&folder.join("index.html"), &page::page(&head, &figures))?;
+        let head = page::Head { up, ..page::Head::new(self.title(period), self.about()) };
+        write(&folder.join("index.html"), page::page(&head, &figures))?;
         Ok(counts)
     }
 
@@ -160,10 +115,10 @@ impl Report<'_> {
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         for figure in figures {
             let file = |suffix: &str| folder.join(format!("{}.{suffix}", figure.key));
-            write(&file("csv"), &figure.table.csv())?;
-            figure.table.parquet(&file("parquet"))?;
+            write(&file("csv"), figure.table.csv())?;
+            write(&file("parquet"), figure.table.parquet()?)?;
             if let Some(drawing) = &figure.drawing {
-                write(&file("svg"), &draw::alone(drawing))?;
+                write(&file("svg"), draw::alone(drawing))?;
             }
         }
         Ok(())
@@ -174,44 +129,12 @@ impl Report<'_> {
         format!("{name}: {}", period.name)
     }
 
-    /// What was asked for beside the period.
     fn about(&self) -> Vec<String> {
-        let asked = &self.args.asked;
-        let mut lines = Vec::new();
-        for (what, names) in
-            [("system", &asked.system), ("subsystem", &asked.subsystem), ("repo", &asked.repo), ("list", &asked.list)]
-        {
-            if !names.is_empty() {
-                lines.push(format!("Only {what} {}.", names.join(", ")));
-            }
-        }
-        for (what, which) in [("staff", asked.staff), ("what ran outside of compute nodes", asked.login)] {
-            if let Some(which) = which {
-                lines.push(format!("In all figures: {} {what}.", which.word()));
-            }
-        }
-        if let Some(least) = self.args.min_users {
-            lines.push(format!(
-                "Fit to be published: no number is of fewer than {least} users, nor can one be had by subtraction. Everything is counted by calendar months, and a longer period is the sum of what its months may show; a job that went on from one month to the next counts in both. Numbers of users are rounded to multiples of {least}; sizes are in classes that double."
-            ));
-        }
+        let mut lines = self.args.question.about();
         if self.args.example {
             lines.push("Made up by customs: no such centre is there.".to_string());
         }
         lines
-    }
-
-    /// A name that nothing has is a slip of the pen.
-    fn check_names(&self, model: &Model) -> Result<()> {
-        let asked = &self.args.asked;
-        for (option, names) in
-            [("system", &asked.system), ("subsystem", &asked.subsystem), ("repo", &asked.repo), ("list", &asked.list)]
-        {
-            for name in names {
-                ensure!(model.texts.has(name), "--{option} {name}: the tables have no such name in this time");
-            }
-        }
-        Ok(())
     }
 }
 
@@ -222,6 +145,6 @@ fn file_name(name: &str) -> String {
         .collect()
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+fn write(path: &Path, content: impl AsRef<[u8]>) -> Result<()> {
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }

@@ -24,6 +24,9 @@ nav ul{columns:15rem;padding-left:1.2rem;margin:.75rem 0}\
 details{margin:.5rem 0}summary{cursor:pointer}\
 table{border-collapse:collapse;font-size:.9rem;margin:.5rem 0}th,td{padding:.2rem .75rem .2rem 0;border-bottom:1px solid var(--rule);text-align:left;vertical-align:top}\
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
+form{display:flex;flex-wrap:wrap;gap:.75rem 1rem;align-items:end;background:var(--band);padding:.75rem;margin:.75rem 0}\
+label{display:flex;flex-direction:column;font-size:.85rem;gap:.15rem}\
+input,select,form button{font:inherit;padding:.25rem .4rem;color:var(--ink);background:var(--ground);border:1px solid var(--line);border-radius:.2rem}\
 th button{font:inherit;font-weight:inherit;color:inherit;background:none;border:0;padding:0;cursor:pointer;text-decoration:underline dotted}\
 .tip{position:fixed;z-index:1;pointer-events:none;background:var(--ink);color:var(--ground);padding:.25rem .5rem;border-radius:.25rem;font-size:.85rem;max-width:20rem}";
 
@@ -56,6 +59,17 @@ pub struct Head {
     pub lines: Vec<String>,
     /// Back to the page that leads here.
     pub up: Option<&'static str>,
+    /// Where another question is asked.
+    pub form: Option<Markup>,
+    /// What stands behind the addresses of files, to say which question they belong to.
+    pub query: String,
+}
+
+impl Head {
+    /// Of a page that stands alone.
+    pub fn new(title: String, lines: Vec<String>) -> Self {
+        Head { title, lines, up: None, form: None, query: String::new() }
+    }
 }
 
 /// A link to another page, and a row of numbers beside it.
@@ -69,7 +83,7 @@ pub struct Link {
 pub fn page(head: &Head, figures: &[Figure]) -> String {
     let body = html! {
         nav aria-label="Figures" { ul { @for figure in figures { li { a href={ "#" (figure.key) } { (figure.title) } } } } }
-        @for figure in figures { (section(figure)) }
+        @for figure in figures { (section(figure, &head.query)) }
     };
     whole(head, &body)
 }
@@ -87,7 +101,7 @@ pub fn index(head: &Head, columns: &[&str], links: &[Link], figures: &[Figure]) 
                 } } }
             }
         }
-        @for figure in figures { (section(figure)) }
+        @for figure in figures { (section(figure, &head.query)) }
     };
     whole(head, &body)
 }
@@ -95,9 +109,10 @@ pub fn index(head: &Head, columns: &[&str], links: &[Link], figures: &[Figure]) 
 fn whole(head: &Head, body: &Markup) -> String {
     let style = format!("{STYLE}{}", draw::STYLE);
     let policy = format!(
-        "default-src 'none'; style-src {}; script-src {}; base-uri 'none'; form-action 'none'",
+        "default-src 'none'; style-src {}; script-src {}; base-uri 'none'; form-action {}",
         hash(&style),
-        hash(SCRIPT)
+        hash(SCRIPT),
+        if head.form.is_some() { "'self'" } else { "'none'" }
     );
     let page = html! {
         (DOCTYPE)
@@ -116,6 +131,7 @@ fn whole(head: &Head, body: &Markup) -> String {
                     @if let Some(up) = head.up { p { a href=(up) { "All periods" } } }
                     h1 { (head.title) }
                     @for line in &head.lines { p.quiet { (line) } }
+                    @if let Some(form) = &head.form { (form) }
                 }
                 main id="content" { (body) }
                 script { (PreEscaped(SCRIPT)) }
@@ -130,7 +146,7 @@ fn hash(text: &str) -> String {
     format!("'sha256-{}'", base64::engine::general_purpose::STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 
-fn section(figure: &Figure) -> Markup {
+fn section(figure: &Figure, query: &str) -> Markup {
     let rows = figure.table.rows.len();
     let heading = format!("{}-title", figure.key);
     html! {
@@ -144,16 +160,16 @@ fn section(figure: &Figure) -> Markup {
             }
             @if rows > 0 {
                 @if figure.drawing.is_some() {
-                    details { summary { "Numbers" } (numbers(figure)) }
-                } @else { (numbers(figure)) }
+                    details { summary { "Numbers" } (numbers(figure, query)) }
+                } @else { (numbers(figure, query)) }
             }
         }
     }
 }
 
-fn numbers(figure: &Figure) -> Markup {
+fn numbers(figure: &Figure, query: &str) -> Markup {
     let Table { columns, rows } = &figure.table;
-    let file = |suffix: &str| format!("figures/{}.{suffix}", figure.key);
+    let file = |suffix: &str| format!("figures/{}.{suffix}{query}", figure.key);
     html! {
         div.scroll tabindex="0" role="region" aria-label={ (figure.title) ", numbers" } {
             table.sortable {

@@ -58,6 +58,13 @@ pub struct Asked {
     pub list: Vec<String>,
 }
 
+impl Asked {
+    /// The names that each option was given.
+    pub fn names(&self) -> [(&'static str, &Vec<String>); 4] {
+        [("system", &self.system), ("subsystem", &self.subsystem), ("repo", &self.repo), ("list", &self.list)]
+    }
+}
+
 /// The same in numbers of the model.
 pub struct Selection {
     staff: Option<Which>,

@@ -1,13 +1,11 @@
 //! The numbers of a figure: for the page, as CSV (RFC 4180) and as Parquet.
 
-use crate::whole::WholeFile;
 use anyhow::Result;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
-use std::path::Path;
 use std::sync::Arc;
 
 /// Rows under named columns.
@@ -86,7 +84,7 @@ impl Table {
     }
 
     /// As a Parquet file.
-    pub fn parquet(&self, path: &Path) -> Result<()> {
+    pub fn parquet(&self) -> Result<Vec<u8>> {
         let mut fields = Vec::new();
         let mut columns: Vec<ArrayRef> = Vec::new();
         for (at, (name, kind)) in self.columns.iter().enumerate() {
@@ -115,9 +113,9 @@ impl Table {
         }
         let schema = Arc::new(Schema::new(fields));
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build();
-        let mut out = WholeFile::create(path, schema.clone(), ArrowWriterOptions::new().with_properties(properties))?;
+        let mut out = ArrowWriter::try_new(Vec::new(), schema.clone(), Some(properties))?;
         out.write(&RecordBatch::try_new(schema, columns)?)?;
-        out.finish()
+        Ok(out.into_inner()?)
     }
 }
 

@@ -22,6 +22,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A row a day and job.
 pub const JOBS: &str = "jobs";
@@ -114,6 +115,17 @@ impl Tables {
     /// A place for a file of sets.
     pub fn sets_file(&self, name: &str) -> PathBuf {
         self.root.join(SETS).join(format!("{name}{SUFFIX}"))
+    }
+
+    /// When any of them was last written: a file is renamed into its folder.
+    pub fn written(&self) -> Result<SystemTime> {
+        let mut last = SystemTime::UNIX_EPOCH;
+        for table in [JOBS, USERS, SETS] {
+            let folder = self.root.join(table);
+            let written = folder.metadata().and_then(|folder| folder.modified());
+            last = last.max(written.with_context(|| format!("cannot read {}", folder.display()))?);
+        }
+        Ok(last)
     }
 
     fn names(&self, table: &str) -> Result<Vec<String>> {
