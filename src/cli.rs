@@ -507,6 +507,10 @@ pub struct Wish {
     /// What `customs canary reconcile --json` has printed of this time
     #[arg(long, value_name = "FILE")]
     pub canaries: Option<PathBuf>,
+    /// What `sacct --parsable2 --allocations --format=JobIDRaw,Account,Partition` has printed of this time, to see how many of
+    /// these jobs have reported
+    #[arg(long, value_name = "FILE")]
+    pub sacct: Option<PathBuf>,
 }
 
 /// `customs serve`

@@ -1,5 +1,6 @@
 //! A question and its answer: a period, filters, and the figures that are drawn of them.
 
+use super::accounting::Accounting;
 use super::counts::{Counts, Depth};
 use super::figures::{self, Figure, Source, Wishes};
 use super::model::Model;
@@ -74,7 +75,7 @@ impl Question {
             None => Counts::of(model, &selection, period, Depth::All),
         };
         let days = model.days.range(period.from..=period.to).map(|(_, day)| day).collect();
-        let figures = figures::all(&Source { model, counts: &counts, months: &months, wishes }, days);
+        let figures = figures::all(&Source { model, period, counts: &counts, months: &months, wishes }, days);
         Answer { figures, counts }
     }
 
@@ -110,6 +111,7 @@ impl Wishes {
             clip,
             packages: wish.package.clone(),
             total_users: wish.total_users,
+            accounting: wish.sacct.as_deref().map(Accounting::read).transpose()?,
             canary_loss: wish.canaries.as_deref().map(canary_loss).transpose()?,
             listed: site::shipped_packages()?.into_iter().map(|(name, _)| name).collect(),
         })

@@ -4,6 +4,7 @@
 //! tables → model → select (which rows) → counts → figures (numbers and drawings) → page
 //! ```
 
+mod accounting;
 mod answer;
 mod counts;
 pub mod draw;
@@ -91,7 +92,7 @@ impl Report<'_> {
         }
         bar.finish_and_clear();
         let all = Counts::together(counted.iter().map(|(_, counts)| counts));
-        let source = Source { model, counts: &all, months: &counted, wishes: &self.wishes };
+        let source = Source { model, period: &whole, counts: &all, months: &counted, wishes: &self.wishes };
         let trends = vec![figures::over_time(&source)];
         self.files(&self.args.out, &trends)?;
         let head = page::Head::new(self.title(&whole), self.about());

@@ -28,6 +28,8 @@ pub struct Model {
     pub users: Vec<UserRow>,
     /// What each day says of itself.
     pub days: BTreeMap<NaiveDate, Day>,
+    /// By which [`JobRow::key`] is made.
+    pub hash: RandomState,
 }
 
 /// A job on a day. A job has several, where its processes began on several days or for several lists.
@@ -77,6 +79,11 @@ pub struct About {
 }
 
 impl Model {
+    /// What a job is known by.
+    pub fn key(&self, system: u32, job_id: &str) -> u64 {
+        self.hash.hash_one((system, job_id))
+    }
+
     /// Reads the days of a range, the first and the last among them.
     pub fn read(tables: &Tables, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<Self> {
         let mut model = Model {
@@ -87,10 +94,11 @@ impl Model {
             jobs: Vec::new(),
             users: Vec::new(),
             days: BTreeMap::new(),
+            hash: RandomState::new(),
         };
         let is_meant = |date: NaiveDate| from.is_none_or(|from| date >= from) && to.is_none_or(|to| date <= to);
         let sets = SetsOfTables { named: sets::read(tables)?, known: HashMap::default() };
-        let mut reader = Reader { sets, hash: RandomState::new(), columns: HashMap::new() };
+        let mut reader = Reader { sets, columns: HashMap::new() };
         for month in tables.months()? {
             if from.is_some_and(|from| month < Month::of(from)) || to.is_some_and(|to| month > Month::of(to)) {
                 continue;
@@ -139,7 +147,6 @@ impl SetsOfTables {
 
 struct Reader {
     sets: SetsOfTables,
-    hash: RandomState,
     columns: HashMap<&'static str, Vec<u32>>,
 }
 
@@ -216,7 +223,7 @@ impl Reader {
                 let about = about(row);
                 model.jobs.push(JobRow {
                     date: *date,
-                    key: self.hash.hash_one((about.system, ids.value(row))),
+                    key: model.key(about.system, ids.value(row)),
                     about,
                     num_nodes: nodes.value(row).clamp(0, i64::from(u32::MAX)) as u32,
                     start: if start.is_valid(row) { start.value(row) } else { 0 },

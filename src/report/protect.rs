@@ -284,6 +284,7 @@ mod tests {
             jobs: Vec::new(),
             users: Vec::new(),
             days: BTreeMap::new(),
+            hash: std::hash::RandomState::new(),
         };
         for (key, Job(user, packages, nodes, exit)) in jobs.iter().enumerate() {
             let mut packages: Vec<u32> = packages.iter().map(|name| model.names.number(name)).collect();

@@ -1,6 +1,7 @@
 //! The figures, one file for each question. Each takes what was counted and makes numbers and a drawing of it.
 
 mod correlations;
+mod coverage;
 mod direct;
 mod emerging;
 mod endings;
@@ -16,6 +17,7 @@ mod versions;
 
 pub use sizes::class;
 
+use super::accounting::Accounting;
 use super::counts::Counts;
 use super::model::Model;
 use super::period::Period;
@@ -39,6 +41,7 @@ pub struct Figure {
 /// What figures are made from.
 pub struct Source<'a> {
     pub model: &'a Model,
+    pub period: &'a Period,
     pub counts: &'a Counts,
     /// The months of the period, each counted by itself.
     pub months: &'a [(Period, Counts)],
@@ -52,6 +55,7 @@ pub struct Wishes {
     pub packages: Vec<String>,
     pub total_users: Option<u64>,
     pub canary_loss: Option<Share>,
+    pub accounting: Option<Accounting>,
     /// Names that the package list has.
     pub listed: Vec<String>,
 }
@@ -81,6 +85,10 @@ pub fn all(source: &Source, days: Vec<&Day>) -> Vec<Figure> {
     figures.push(emerging::figure(source));
     figures.push(endings::figure(source));
     figures.push(trends::figure(source));
+    // Who has few jobs in the accounting may be one user, which the accounting does not say.
+    if let Some(accounting) = source.wishes.accounting.as_ref().filter(|_| !source.counts.is_protected) {
+        figures.push(coverage::figure(source, accounting));
+    }
     figures
 }
 
