@@ -208,6 +208,8 @@ fn the_loss_that_was_planted_is_the_loss_that_is_printed() {
         let [loss, low, high] = ["loss", "loss_low", "loss_high"].map(|key| answer[key].as_f64().unwrap());
         assert_eq!(loss, planted as f64 / count as f64);
         assert!(low < loss && loss < high, "{low} {loss} {high}");
+        // Of these numbers, which are always the same, also the chance by which the relay drew.
+        assert!(low < 0.2 && 0.2 < high, "{low} {high}");
     }
     assert_eq!(place.reconcile(&path, &["--max-loss", "0.9"]).0, Some(0));
     assert_eq!(place.reconcile(&path, &[]).0, Some(1), "a lost canary is a no");
