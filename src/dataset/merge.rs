@@ -56,7 +56,8 @@ pub fn candidates(
         return Ok(Some(files.into_iter().take(MOST).collect()));
     }
     let today = Day::of(i64::try_from(now.duration_since(SystemTime::UNIX_EPOCH)?.as_micros())?);
-    let is_quiet = now.duration_since(newest).is_ok_and(|age| age > QUIET);
+    // What is of the future was written by a clock that has been put back since, and must not keep the day open until then.
+    let is_quiet = now.duration_since(newest).unwrap_or_else(|ahead| ahead.duration()) > QUIET;
     all.sort();
     let all: Vec<PathBuf> = all.into_iter().map(|(_, file)| file).collect();
     Ok((*day < today && is_quiet && !is_settled(&all)).then(|| all.into_iter().take(MOST).collect()))
