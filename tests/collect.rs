@@ -491,6 +491,81 @@ fn floods_of_what_is_no_record_are_counted_and_leave_no_trace_but_a_bounded_file
 }
 
 #[test]
+fn floods_of_what_looks_like_records_are_counted_and_take_bounded_memory() {
+    let dataset = Dataset::new();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("log");
+    let unix = format!("unix://{}", socket.display());
+    let arguments = ["--listen", "udp://127.0.0.1:0", "tcp://127.0.0.1:0", &unix, "--metrics", "127.0.0.1:0"];
+    let collector = Collector::start(&dataset.path(), &[&arguments[..], &["--json-lines", "/dev/null"]].concat());
+    let mut stream = TcpStream::connect(collector.address("tcp")).unwrap();
+    let mut push = |message: &[u8]| {
+        write!(stream, "{} ", message.len()).unwrap();
+        stream.write_all(message).unwrap();
+    };
+    // Longer than any message may be, and a field longer than it may be.
+    let long = |length| message(|record| record["main"] = json!("x".repeat(length)));
+    let sender = UnixDatagram::unbound().unwrap();
+    for _ in 0..10 {
+        sender.send_to(&long(100_000), &socket).unwrap();
+        push(&long(60_000));
+    }
+    collector.wait_for("customs_rejected_total{reason=\"truncated\"}", |count| count == 10.0);
+    collector.wait_for("customs_rejected_total{reason=\"record\"}", |count| count == 10.0);
+    // The same again and again.
+    let good = message(|record| record["id"] = json!(id(1)));
+    (0..20_000).for_each(|_| push(&good));
+    collector.wait_for("customs_duplicate_total", |count| count == 19_999.0);
+    // From an address that the host has not. Its own is that of the first one.
+    for (address, number) in [("127.0.0.1:0", 2), ("127.0.0.2:0", 3)] {
+        let spoofed = message(|record| {
+            record["id"] = json!(id(number));
+            record["host"] = json!("localhost");
+        });
+        UdpSocket::bind(address).unwrap().send_to(&spoofed, collector.address("udp")).unwrap();
+        collector.wait_for("customs_host_mismatch_total", |count| count == (number - 2) as f64);
+        collector.wait_for("customs_received_total", |count| count == 20_020.0 + (number - 1) as f64);
+    }
+    // Hosts that there are not, each of which a name service would have to be asked for.
+    for number in 0..2_000 {
+        let host = format!("n{number}.invalid");
+        collector.send(&message(|record| {
+            record["id"] = json!(id(10_000 + number));
+            record["host"] = json!(host);
+        }));
+    }
+    // Parts of records whose other parts never come, with as many names as a message may have: what they take in memory
+    // is many times what they took on the wire.
+    let names: Vec<String> = (0..8192).map(|number| format!("{number:x}")).collect();
+    for number in 0..600 {
+        push(&message(|record| {
+            record["id"] = json!(id(20_000 + number / 2));
+            record["parts"] = json!(255);
+            record["part"] = json!(1 + number % 2);
+            record["packages"] = json!(names);
+        }));
+    }
+    collector.wait_for("customs_parsed_total", |count| count == 20_000.0 + 2.0 + 2_000.0 + 600.0);
+    let memory = collector.peak_memory();
+    collector.stop();
+    assert!(memory < 256, "{memory} MiB");
+    println!("at most {memory} MiB");
+    let rows = dataset.rows();
+    let of = |number: u64| rows.iter().filter(|row| row["id"] == id(number)).collect::<Vec<_>>();
+    assert_eq!(of(1).len(), 1);
+    assert_eq!(
+        [2, 3].map(|number| the_only(of(number).into_iter().cloned().collect())["host_verified"].clone()),
+        ["true", "false"]
+    );
+    assert_eq!(
+        rows.iter().filter(|row| row["host"].ends_with(".invalid") && row["host_verified"].is_empty()).count(),
+        2_000
+    );
+    let parts = rows.iter().filter(|row| row["missing_parts"] != "[]").map(|row| row["id"].as_str());
+    assert_eq!(parts.collect::<BTreeSet<_>>().len(), 300);
+}
+
+#[test]
 fn two_collectors_do_not_write_into_the_same_dataset() {
     let dataset = Dataset::new();
     let collector = Collector::on_loopback(&dataset.path(), &[]);
