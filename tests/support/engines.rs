@@ -62,7 +62,7 @@ pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
 
 /// Waits for what is tried again only once a minute.
 pub fn wait_long_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    wait(what, 240, look)
+    wait(what, 600, look)
 }
 
 fn wait<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>) -> T {
