@@ -7,6 +7,8 @@
 //! - `burst`: what is lost when a large job ends;
 //! - `sizes`: what a record takes on the disk.
 //!
+//! `-- rates from=100000` begins there, for who has no ten minutes.
+//!
 //! Everything runs on this machine: what sends takes its share of the processors from what receives.
 
 #[path = "collect/burst.rs"]
@@ -54,7 +56,7 @@ fn main() {
             "costs" => costs(),
             "rates" => rates(&[]),
             "pinned" => pinned(),
-            "burst" => burst::run(),
+            "burst" => burst::run(&mut sender()),
             _ => sizes(),
         }
     }
@@ -186,7 +188,8 @@ fn rates(begin: &[&str]) {
 /// The highest rate at which nothing was lost in two tries, and what the receiver said of that one.
 fn highest(receiver: &mut dyn Receiver, sender: &mut Sender) -> (f64, String) {
     let mut best = (0.0, String::new());
-    let mut rate = 32_000.0;
+    let mut rate =
+        std::env::args().find_map(|argument| argument.strip_prefix("from=")?.parse().ok()).unwrap_or(32_000.0);
     loop {
         let mut kept = None;
         for _ in 0..2 {
@@ -352,6 +355,10 @@ impl Collector {
     /// Where its metrics are.
     fn pages(&self) -> SocketAddr {
         self.running.as_ref().expect("it runs").1
+    }
+
+    fn child(&self) -> &Child {
+        &self.running.as_ref().expect("it runs").0
     }
 
     /// Ends it at once.

@@ -38,11 +38,20 @@ impl Sender {
 
     /// Sends at `rate` for some time; how many, and how many a second.
     pub fn send(&mut self, to: SocketAddr, rate: f64, time: Duration) -> (u64, f64) {
+        self.send_while(to, rate, |_, since| since < time)
+    }
+
+    /// Sends that many (whole blocks of them) at `rate`, or as fast as it can.
+    pub fn send_all(&mut self, to: SocketAddr, rate: f64, count: u64) -> (u64, f64) {
+        self.send_while(to, rate, |sent, _| sent + IN_BLOCK as u64 <= count)
+    }
+
+    fn send_while(&mut self, to: SocketAddr, rate: f64, goes_on: impl Fn(u64, Duration) -> bool) -> (u64, f64) {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.connect(to).expect("loopback");
         let start = Instant::now();
         let (mut sent, mut number) = (0_u64, 0);
-        while start.elapsed() < time {
+        while goes_on(sent, start.elapsed()) {
             let due = (start.elapsed().as_secs_f64() * rate) as u64;
             if sent + IN_BLOCK as u64 > due {
                 std::thread::sleep(Duration::from_micros(100));
@@ -80,13 +89,13 @@ impl Block {
 }
 
 /// Where the 32 digits of a message's id begin.
-pub fn place_of_id(message: &[u8]) -> usize {
+fn place_of_id(message: &[u8]) -> usize {
     const KEY: &[u8] = b"\"id\":\"";
     message.windows(KEY.len()).position(|window| window == KEY).expect("an id") + KEY.len()
 }
 
 /// Writes an id that tells the number, and looks like any other.
-pub fn rename(place: &mut [u8], number: u64) {
+fn rename(place: &mut [u8], number: u64) {
     let mut id = u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
     for digit in place.iter_mut().rev() {
         *digit = b"0123456789abcdef"[(id & 15) as usize];

@@ -157,10 +157,16 @@ pub fn run(args: &Collect) -> Result<ExitCode> {
             let rejects = (number == 0).then(|| Rejects::new(&own));
             let feed = Feed::new(shared, number, sink, bookmark, rejects);
             let name = if number == 0 { "dataset" } else { "sink" };
-            feeds.push(spawn(scope, shared, name, move || feed.run()));
+            feeds.push(spawn(scope, shared, name, move || {
+                come_second();
+                feed.run()
+            }));
         }
         let bookmark = Bookmark::of(&own.join("sinks"), "dataset");
-        let merging = spawn(scope, shared, "merge", || merge_files(&dataset, &instance, &bookmark?, shared));
+        let merging = spawn(scope, shared, "merge", || {
+            come_second();
+            merge_files(&dataset, &instance, &bookmark?, shared)
+        });
         if let Some(page) = page {
             let metrics = shared.metrics.clone();
             // Ends with the process: nothing depends on it.
@@ -206,6 +212,12 @@ fn spawn<'s>(
         result
     });
     thread.expect("a thread, as `Scope::spawn` has it")
+}
+
+/// The thread leaves the processors to what receives: a datagram that is not read in time is lost, and the journal waits.
+fn come_second() {
+    // Of the calling thread alone, on Linux (setpriority(2)). Where that is not allowed, nothing is lost but speed.
+    let _ = rustix::process::setpriority_process(None, 10);
 }
 
 fn joined(thread: Thread) -> Result<()> {
