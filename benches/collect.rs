@@ -1,18 +1,29 @@
-//! How many records a second the collector takes without losing one, beside rsyslogd and syslog-ng on the same records
-//! in the same run; and what a record takes on the disk. `cargo bench --bench collect`; with `-- rates` or `-- sizes` one of
-//! the two.
+//! What the collector takes, beside rsyslogd and syslog-ng on the same records in the same run: `cargo bench --bench
+//! collect`, or with `-- PART` one of
+//!
+//! - `costs`: seconds of a processor for a million records, at the same rates for all;
+//! - `rates`: how many records a second are taken without losing one;
+//! - `pinned`: the same, each receiver on one processor of its own and what sends on another;
+//! - `burst`: what is lost when a large job ends;
+//! - `sizes`: what a record takes on the disk.
+//!
+//! `-- rates from=100000` begins there, for who has no ten minutes.
 //!
 //! Everything runs on this machine: what sends takes its share of the processors from what receives.
 
+#[path = "collect/burst.rs"]
+mod burst;
 #[path = "collect/mix.rs"]
 mod mix;
+#[path = "collect/sender.rs"]
+mod sender;
 
 use mix::Mix;
-use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, sendmmsg};
+use nix::sys::signal::Signal;
+use sender::Sender;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, IoSlice, Read, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -23,6 +34,8 @@ const MESSAGES: usize = 20_000;
 const TRIAL: Duration = Duration::from_secs(4);
 /// Between one rate and the next.
 const STEP: f64 = 1.25;
+/// At which costs are compared: all receivers can do the first.
+const RATES: [f64; 3] = [20_000.0, 50_000.0, 100_000.0];
 /// Records of the dataset whose size is measured: a day of a centre.
 const RECORDS: u64 = 1_000_000;
 
@@ -32,12 +45,20 @@ const BOUND_MEMORY: u64 = 256;
 const BOUND_BYTES: f64 = 45.0;
 
 fn main() {
-    let only = |part: &str| std::env::args().any(|argument| argument == part);
-    if !only("sizes") {
-        rates();
-    }
-    if !only("rates") {
-        sizes();
+    const PARTS: [&str; 5] = ["costs", "rates", "pinned", "burst", "sizes"];
+    let named: Vec<String> = std::env::args().filter(|argument| PARTS.contains(&argument.as_str())).collect();
+    for part in PARTS {
+        if !named.is_empty() && !named.iter().any(|name| name == part) {
+            continue;
+        }
+        println!("\n── {part}");
+        match part {
+            "costs" => costs(),
+            "rates" => rates(&[]),
+            "pinned" => pinned(),
+            "burst" => burst::run(&mut sender()),
+            _ => sizes(),
+        }
     }
 }
 
@@ -45,24 +66,19 @@ fn main() {
 trait Receiver {
     fn name(&self) -> String;
     fn start(&mut self, folder: &Path) -> SocketAddr;
+    /// Words that its command line begins with.
+    fn begins_with(&mut self, words: &[&str]);
+    fn pid(&self) -> u32;
     /// How many records it has.
     fn count(&mut self) -> u64;
+    /// Waits until nothing is left to be done.
+    fn finish(&mut self) {}
     /// Ends it; a line about how it went.
     fn stop(&mut self) -> String;
 }
 
-fn rates() {
-    let mut mix = Mix::new(1, 2000, 1_790_000_000_000_000, 1000);
-    let mut messages: Vec<Vec<u8>> = (0..MESSAGES).map(|_| mix.message()).collect();
-    let bytes: usize = messages.iter().map(Vec::len).sum();
-    let packages = mix.packages();
-    println!(
-        "messages of {} bytes on average, {packages} packages to choose from; sent for {} s at each rate",
-        bytes / MESSAGES,
-        TRIAL.as_secs()
-    );
-    println!("{:<44} {:>16}", "", "records/s kept");
-    let mut rsyslogd = None;
+/// All that are on this machine, rsyslogd first.
+fn receivers() -> Vec<Box<dyn Receiver>> {
     let mut receivers: Vec<Box<dyn Receiver>> = Vec::new();
     match Daemon::rsyslogd() {
         Some(daemon) => receivers.push(Box::new(daemon)),
@@ -72,9 +88,87 @@ fn rates() {
         Some(daemon) => receivers.push(Box::new(daemon)),
         None => println!("syslog-ng is not here (tests/hosts/install syslog-ng)"),
     }
-    receivers.push(Box::new(Collector::default()));
-    for mut receiver in receivers {
-        let (rate, lines) = highest(receiver.as_mut(), &mut messages);
+    receivers.push(Box::new(Collector::with_buffer(64)));
+    receivers
+}
+
+fn sender() -> Sender {
+    let mut mix = Mix::new(1, 2000, 1_790_000_000_000_000, 1000);
+    let sender = Sender::new((0..MESSAGES).map(|_| mix.message()).collect());
+    println!("messages of {} bytes on average, {} packages to choose from", sender.mean(), mix.packages());
+    sender
+}
+
+/// Seconds of a processor, of the whole process and of what receives alone where that is a thread of its own.
+fn costs() {
+    let mut sender = sender();
+    println!("{:<44} {:>9} {:>7} {:>26} {:>12}", "", "records/s", "kept", "CPU s a million records", "receiving");
+    for rate in RATES {
+        let mut rsyslogd = None;
+        for mut receiver in receivers() {
+            let folder = tempfile::tempdir().expect("a folder");
+            let address = receiver.start(folder.path());
+            let (sent, reached) = sender.send(address, rate, TRIAL);
+            let kept = settled(receiver.as_mut());
+            receiver.finish();
+            let each = |seconds: f64| seconds * 1e6 / kept as f64;
+            let pid = receiver.pid();
+            let (all, receiving) = (each(cpu(&format!("/proc/{pid}/stat"))), each(cpu_of_thread(pid, "receive")));
+            let of = |cost: f64| match rsyslogd {
+                Some(other) if cost > 0.0 => format!("{cost:.1} ({:.2} ×)", other / cost),
+                _ => format!("{cost:.1}"),
+            };
+            println!(
+                "{:<44} {reached:>9.0} {:>6.1}% {:>26} {:>12}",
+                receiver.name(),
+                100.0 * kept as f64 / sent as f64,
+                of(all),
+                if receiving > 0.0 { of(receiving) } else { String::new() }
+            );
+            if receiver.name().starts_with("rsyslogd") {
+                rsyslogd = Some(all);
+            }
+            receiver.stop();
+        }
+    }
+    println!("(in brackets: how many times as many records as rsyslogd in the same seconds of a processor)");
+}
+
+/// Seconds in user and in system mode: fields 14 and 15 of proc_pid_stat(5), in hundredths.
+fn cpu(stat: &str) -> f64 {
+    let text = fs::read_to_string(stat).unwrap_or_default();
+    let (_, fields) = text.rsplit_once(')').unwrap_or_default();
+    fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().unwrap_or_default()).sum::<f64>()
+        / 100.0
+}
+
+/// The same of the threads of that name.
+fn cpu_of_thread(pid: u32, name: &str) -> f64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().filter_map(Result::ok);
+    let of_name = tasks
+        .map(|task| task.path())
+        .filter(|task| fs::read_to_string(task.join("comm")).is_ok_and(|comm| comm.trim() == name));
+    of_name.map(|task| cpu(&task.join("stat").to_string_lossy())).sum()
+}
+
+/// This process on the first processor, and each receiver on the second.
+fn pinned() {
+    let pin = |words: &[&str]| Command::new("taskset").args(words).stdout(Stdio::null()).status();
+    let own = std::process::id().to_string();
+    if !pin(&["-pc", "0", &own]).is_ok_and(|status| status.success()) {
+        return println!("taskset is not here");
+    }
+    rates(&["taskset", "-c", "1"]);
+    let _ = pin(&["-pc", "0-1023", &own]);
+}
+
+fn rates(begin: &[&str]) {
+    let mut sender = sender();
+    println!("sent for {} s at each rate\n{:<44} {:>16}", TRIAL.as_secs(), "", "records/s kept");
+    let mut rsyslogd = None;
+    for mut receiver in receivers() {
+        receiver.begins_with(begin);
+        let (rate, lines) = highest(receiver.as_mut(), &mut sender);
         let ratio = rsyslogd.map(|rsyslogd: f64| format!("{:.1} × rsyslogd's", rate / rsyslogd)).unwrap_or_default();
         println!("{:<44} {rate:>16.0}   {ratio}", receiver.name());
         println!("    {lines}");
@@ -92,66 +186,32 @@ fn rates() {
 }
 
 /// The highest rate at which nothing was lost in two tries, and what the receiver said of that one.
-fn highest(receiver: &mut dyn Receiver, messages: &mut [Vec<u8>]) -> (f64, String) {
+fn highest(receiver: &mut dyn Receiver, sender: &mut Sender) -> (f64, String) {
     let mut best = (0.0, String::new());
-    let mut rate = 16_000.0;
+    let mut rate =
+        std::env::args().find_map(|argument| argument.strip_prefix("from=")?.parse().ok()).unwrap_or(32_000.0);
     loop {
         let mut kept = None;
         for _ in 0..2 {
             let folder = tempfile::tempdir().expect("a folder");
             let address = receiver.start(folder.path());
-            let (sent, reached) = send(address, rate, messages);
+            let (sent, reached) = sender.send(address, rate, TRIAL);
             let count = settled(receiver);
             let line = receiver.stop();
-            if reached < 0.95 * rate {
-                return (best.0, format!("{}; what sends cannot do more than {reached:.0}/s", best.1));
-            }
             if count == sent {
                 kept = Some((reached, line));
                 break;
             }
+            if reached < 0.95 * rate {
+                return (best.0, format!("{}; what sends cannot do more than {reached:.0}/s", best.1));
+            }
         }
         match kept {
-            Some(good) => best = good,
-            None => return best,
+            Some(good) if good.0 > best.0 => best = good,
+            _ => return best,
         }
         rate *= STEP;
     }
-}
-
-/// Sends at `rate` for a while; how many, and how many a second.
-fn send(to: SocketAddr, rate: f64, messages: &mut [Vec<u8>]) -> (u64, f64) {
-    const BATCH: usize = 32;
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-    socket.connect(to).expect("loopback");
-    let start = Instant::now();
-    let mut sent = 0_u64;
-    while start.elapsed() < TRIAL {
-        let due = (start.elapsed().as_secs_f64() * rate) as u64;
-        if sent + BATCH as u64 > due {
-            std::thread::sleep(Duration::from_micros(200));
-            continue;
-        }
-        let at = sent as usize % (messages.len() - BATCH);
-        let batch = &mut messages[at..at + BATCH];
-        for (number, message) in (sent..).zip(batch.iter_mut()) {
-            rename(message, number);
-        }
-        let slices: Vec<[IoSlice; 1]> = batch.iter().map(|message| [IoSlice::new(message)]).collect();
-        let mut headers: MultiHeaders<SockaddrIn> = MultiHeaders::preallocate(BATCH, None);
-        let none = vec![None; BATCH];
-        let done = sendmmsg(socket.as_raw_fd(), &mut headers, &slices, none, [], MsgFlags::empty());
-        sent += done.map_or(0, |done| done.count() as u64);
-    }
-    (sent, sent as f64 / start.elapsed().as_secs_f64())
-}
-
-/// Gives the message an id of its own.
-fn rename(message: &mut [u8], number: u64) {
-    const KEY: &[u8] = b"\"id\":\"";
-    let at = message.windows(KEY.len()).position(|window| window == KEY).expect("an id") + KEY.len();
-    let id = format!("{:032x}", u128::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
-    message[at..at + 32].copy_from_slice(id.as_bytes());
 }
 
 /// The count once it has stood still for a second and a half.
@@ -174,6 +234,7 @@ struct Daemon {
     configuration: &'static str,
     /// The folder that the program takes for the root.
     root: PathBuf,
+    begin: Vec<String>,
     running: Option<(Child, PathBuf, u64, u64)>,
 }
 
@@ -202,6 +263,7 @@ impl Daemon {
             program: [program, "-n", "-f", "@DIR@/conf", "-i", "@DIR@/pid"].map(str::to_string).to_vec(),
             configuration: RSYSLOG,
             root: PathBuf::new(),
+            begin: Vec::new(),
             running: None,
         })
     }
@@ -220,6 +282,7 @@ impl Daemon {
                 .collect(),
             configuration: SYSLOG_NG,
             root,
+            begin: Vec::new(),
             running: None,
         })
     }
@@ -239,11 +302,19 @@ impl Receiver for Daemon {
             |text: &str| text.replace("@DIR@", inside.to_str().expect("UTF-8")).replace("@PORT@", &port.to_string());
         fs::write(outside.join("conf"), fill(self.configuration)).expect("a configuration");
         let _ = fs::remove_file(outside.join("out"));
-        let words: Vec<String> = self.program.iter().map(|word| fill(word)).collect();
+        let words: Vec<String> = self.begin.iter().chain(&self.program).map(|word| fill(word)).collect();
         let child = Command::new(&words[0]).args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
         self.running = Some((child.expect("the daemon"), outside.join("out"), 0, 0));
         std::thread::sleep(Duration::from_millis(1500));
         SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    fn begins_with(&mut self, words: &[&str]) {
+        self.begin = words.iter().map(|word| word.to_string()).collect();
+    }
+
+    fn pid(&self) -> u32 {
+        self.running.as_ref().map_or(0, |(child, ..)| child.id())
     }
 
     fn count(&mut self) -> u64 {
@@ -269,9 +340,34 @@ impl Receiver for Daemon {
 }
 
 /// `customs collect`.
-#[derive(Default)]
 struct Collector {
-    running: Option<(Child, SocketAddr, Instant)>,
+    buffer: u16,
+    begin: Vec<String>,
+    running: Option<(Child, SocketAddr)>,
+}
+
+impl Collector {
+    /// With a receive buffer of so many MiB.
+    fn with_buffer(buffer: u16) -> Self {
+        Collector { buffer, begin: Vec::new(), running: None }
+    }
+
+    /// Where its metrics are.
+    fn pages(&self) -> SocketAddr {
+        self.running.as_ref().expect("it runs").1
+    }
+
+    fn child(&self) -> &Child {
+        &self.running.as_ref().expect("it runs").0
+    }
+
+    /// Ends it at once.
+    fn kill(&mut self) {
+        if let Some((mut child, _)) = self.running.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
 }
 
 impl Receiver for Collector {
@@ -280,8 +376,11 @@ impl Receiver for Collector {
     }
 
     fn start(&mut self, folder: &Path) -> SocketAddr {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_customs"));
-        command.args(["collect", "--listen", "udp://127.0.0.1:0", "--metrics", "127.0.0.1:0", "--out"]);
+        let words = self.begin.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_customs")]);
+        let words: Vec<&str> = words.collect();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).args(["collect", "--listen", "udp://127.0.0.1:0", "--metrics", "127.0.0.1:0"]);
+        command.arg("--receive-buffer").arg(self.buffer.to_string()).arg("--out");
         let mut child = command.arg(folder.join("dataset")).stderr(Stdio::piped()).spawn().expect("the collector");
         let mut greeting = String::new();
         let mut said = BufReader::new(child.stderr.take().expect("its words"));
@@ -291,17 +390,34 @@ impl Receiver for Collector {
             let (_, rest) = greeting.split_once(kind).expect("an address");
             rest[..rest.find([',', ' ', '/']).expect("its end")].parse().expect("an address")
         };
-        self.running = Some((child, address("http://"), Instant::now()));
+        self.running = Some((child, address("http://")));
         address("udp://")
     }
 
+    fn begins_with(&mut self, words: &[&str]) {
+        self.begin = words.iter().map(|word| word.to_string()).collect();
+    }
+
+    fn pid(&self) -> u32 {
+        self.running.as_ref().map_or(0, |(child, _)| child.id())
+    }
+
+    fn finish(&mut self) {
+        let Some((child, pages)) = &self.running else { return };
+        let received = metric(*pages, "customs_received_total ");
+        signal(child, Signal::SIGHUP);
+        while metric(*pages, "customs_written_total{sink=\"dataset\"} ") < received {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     fn count(&mut self) -> u64 {
-        let Some((_, pages, _)) = &self.running else { return 0 };
+        let Some((_, pages)) = &self.running else { return 0 };
         metric(*pages, "customs_received_total ")
     }
 
     fn stop(&mut self) -> String {
-        let Some((mut child, pages, _)) = self.running.take() else { return String::new() };
+        let Some((mut child, pages)) = self.running.take() else { return String::new() };
         let backlog = metric(pages, "customs_backlog_bytes ") / 1_000_000;
         let drain = Instant::now();
         while metric(pages, "customs_parsed_total ") < metric(pages, "customs_received_total ") {
@@ -333,9 +449,12 @@ fn peak(pid: u32) -> u64 {
     line.trim_end_matches(" kB").parse::<u64>().unwrap_or_default() / 1024
 }
 
+fn signal(child: &Child, signal: Signal) {
+    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), signal);
+}
+
 fn terminate(child: &mut Child) {
-    let pid = nix::unistd::Pid::from_raw(child.id() as i32);
-    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+    signal(child, Signal::SIGTERM);
     let _ = child.wait();
 }
 

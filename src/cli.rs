@@ -237,6 +237,9 @@ pub struct Collect {
     /// Stop writing while the disk has less room than this
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     pub keep_free: u64,
+    /// Ask the kernel for that much room for datagrams in each socket; without root it gives net.core.rmem_max at the most
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub receive_buffer: u16,
     /// Ask no name service: neither for the addresses of hosts nor for the names of users
     #[arg(long)]
     pub no_lookup: bool,

@@ -295,6 +295,110 @@ fn a_collector_that_is_killed_again_and_again_keeps_what_it_had_and_doubles_noth
     println!("{} kills: {} sent, {} older than a second, {} kept", kills(), number, kept.len(), rows.len());
 }
 
+/// A collector whose clock is told by a file: `+1h` and the like, from the true time. Clocks that only run forward (sleeps,
+/// timeouts) are left alone, as they are when a machine's clock is set.
+fn with_a_clock(out: &Path, clock: &Path, tool: &str) -> Collector {
+    let mut command = bare(env!("CARGO_BIN_EXE_customs"));
+    command.args(["collect", "--listen", "udp://127.0.0.1:0", "--metrics", "127.0.0.1:0", "--out"]).arg(out);
+    command.env("LD_PRELOAD", tool).env("FAKETIME_TIMESTAMP_FILE", clock).env("FAKETIME_NO_CACHE", "1");
+    for variable in ["DONT_FAKE_MONOTONIC", "FAKETIME_DONT_FAKE_MONOTONIC", "NO_FAKE_STAT"] {
+        command.env(variable, "1");
+    }
+    Collector::from(command)
+}
+
+#[test]
+fn a_clock_that_jumps_loses_doubles_and_stops_nothing() {
+    let tool = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+    if !hosts::is_here(tool, "company") {
+        return;
+    }
+    let dataset = Dataset::new();
+    let clock = dataset.path().with_extension("clock");
+    let set = |by: &str| {
+        let new = clock.with_extension("new");
+        fs::write(&new, format!("{by}\n")).unwrap();
+        fs::rename(&new, &clock).unwrap();
+    };
+    set("+0");
+    let mut collector = with_a_clock(&dataset.path(), &clock, tool);
+    let mut number = 0;
+    let mut send = |collector: &Collector, edit: &dyn Fn(&mut Value)| {
+        let counters = ["customs_parsed_total", "customs_written_total{sink=\"dataset\"}"];
+        let before = counters.map(|counter| collector.metric(counter));
+        number += 1;
+        collector.send(&message(|record| {
+            record["id"] = json!(id(number));
+            edit(record);
+        }));
+        collector.wait_for(counters[0], |parsed| parsed > before[0]);
+        // A file of its own, as soon as the collector looks.
+        collector.signal(Signal::SIGHUP);
+        collector.wait_for(counters[1], |written| written > before[1]);
+    };
+    let part = |number: u64| {
+        move |record: &mut Value| {
+            record["id"] = json!(id(9000));
+            record["parts"] = json!(3);
+            record["part"] = json!(number);
+            record["packages"] = json!([format!("part{number}")]);
+        }
+    };
+    send(&collector, &part(1));
+    let merged = |collector: &Collector, before: f64| {
+        collector.wait_for("customs_merged_files_total", |merged| merged >= before + 8.0);
+        collector.metric("customs_merged_files_total")
+    };
+    for _ in 0..8 {
+        send(&collector, &|_| ());
+    }
+    let mut before = merged(&collector, 0.0);
+    set("+1h");
+    send(&collector, &part(2));
+    set("+40d");
+    send(&collector, &|_| ());
+    // What was written up to now is of the future.
+    set("-3h");
+    send(&collector, &part(3));
+    for _ in 0..8 {
+        send(&collector, &|_| ());
+    }
+    before = merged(&collector, before);
+    // As on a machine whose clock has no battery; Linux lets nobody set it to less (clock_settime(2)).
+    let zero = "@1970-01-01 00:00:00";
+    for by in [zero, "+0", "-3h", "+400d"] {
+        set(by);
+        send(&collector, &|_| ());
+    }
+    assert!(collector.page("/healthz").starts_with("HTTP/1.1 200"));
+    // Killed and started again while the clock is wrong.
+    set(zero);
+    collector.kill();
+    collector = with_a_clock(&dataset.path(), &clock, tool);
+    send(&collector, &|_| ());
+    set("+0");
+    for _ in 0..8 {
+        send(&collector, &|_| ());
+    }
+    merged(&collector, 0.0);
+    let said = collector.stop();
+    assert!(said.contains("stopped; 9 received, 9 parsed, 0 rejected, 0 lost") && before >= 16.0, "{said}");
+    // What is left of the days is merged by whoever adds to them.
+    let file = dataset.path().with_extension("json");
+    fs::write(&file, message(|record| record["id"] = json!(id(2)))).unwrap();
+    assert_eq!(import(&dataset.path(), &["--from", file.to_str().unwrap()]).1["kept"], 0);
+
+    let rows = dataset.rows();
+    let ids: BTreeSet<&str> = rows.iter().map(|row| row["id"].as_str()).collect();
+    assert_eq!(ids.len(), rows.len(), "rows that are there twice");
+    // Parts are of one process.
+    assert_eq!(rows.len() as u64, number - 3 + 1);
+    let joined = rows.iter().find(|row| row["id"] == id(9000)).unwrap();
+    assert_eq!((joined["missing_parts"].as_str(), joined["packages"].matches("part").count()), ("[]", 3), "{joined:?}");
+    let years: BTreeSet<&str> = rows.iter().map(|row| &row["arrived"][..4]).collect();
+    assert!(years.contains("1970") && years.len() >= 3, "the clock did not jump: {years:?}");
+}
+
 #[test]
 fn a_full_disk_is_said_and_outlived() {
     if !hosts::is_root("a small disk") {
@@ -384,6 +488,81 @@ fn floods_of_what_is_no_record_are_counted_and_leave_no_trace_but_a_bounded_file
     let own = dataset.path().join("_customs");
     let sizes: u64 = fs::read_dir(&own).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
     assert!(sizes < 20 << 20, "{sizes}");
+}
+
+#[test]
+fn floods_of_what_looks_like_records_are_counted_and_take_bounded_memory() {
+    let dataset = Dataset::new();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("log");
+    let unix = format!("unix://{}", socket.display());
+    let arguments = ["--listen", "udp://127.0.0.1:0", "tcp://127.0.0.1:0", &unix, "--metrics", "127.0.0.1:0"];
+    let collector = Collector::start(&dataset.path(), &[&arguments[..], &["--json-lines", "/dev/null"]].concat());
+    let mut stream = TcpStream::connect(collector.address("tcp")).unwrap();
+    let mut push = |message: &[u8]| {
+        write!(stream, "{} ", message.len()).unwrap();
+        stream.write_all(message).unwrap();
+    };
+    // Longer than any message may be, and a field longer than it may be.
+    let long = |length| message(|record| record["main"] = json!("x".repeat(length)));
+    let sender = UnixDatagram::unbound().unwrap();
+    for _ in 0..10 {
+        sender.send_to(&long(100_000), &socket).unwrap();
+        push(&long(60_000));
+    }
+    collector.wait_for("customs_rejected_total{reason=\"truncated\"}", |count| count == 10.0);
+    collector.wait_for("customs_rejected_total{reason=\"record\"}", |count| count == 10.0);
+    // The same again and again.
+    let good = message(|record| record["id"] = json!(id(1)));
+    (0..20_000).for_each(|_| push(&good));
+    collector.wait_for("customs_duplicate_total", |count| count == 19_999.0);
+    // From an address that the host has not. Its own is that of the first one.
+    for (address, number) in [("127.0.0.1:0", 2), ("127.0.0.2:0", 3)] {
+        let spoofed = message(|record| {
+            record["id"] = json!(id(number));
+            record["host"] = json!("localhost");
+        });
+        UdpSocket::bind(address).unwrap().send_to(&spoofed, collector.address("udp")).unwrap();
+        collector.wait_for("customs_host_mismatch_total", |count| count == (number - 2) as f64);
+        collector.wait_for("customs_received_total", |count| count == 20_020.0 + (number - 1) as f64);
+    }
+    // Hosts that there are not, each of which a name service would have to be asked for.
+    for number in 0..2_000 {
+        let host = format!("n{number}.invalid");
+        collector.send(&message(|record| {
+            record["id"] = json!(id(10_000 + number));
+            record["host"] = json!(host);
+        }));
+    }
+    // Parts of records whose other parts never come, with as many names as a message may have: what they take in memory
+    // is many times what they took on the wire.
+    let names: Vec<String> = (0..8192).map(|number| format!("{number:x}")).collect();
+    for number in 0..600 {
+        push(&message(|record| {
+            record["id"] = json!(id(20_000 + number / 2));
+            record["parts"] = json!(255);
+            record["part"] = json!(1 + number % 2);
+            record["packages"] = json!(names);
+        }));
+    }
+    collector.wait_for("customs_parsed_total", |count| count == 20_000.0 + 2.0 + 2_000.0 + 600.0);
+    let memory = collector.peak_memory();
+    collector.stop();
+    assert!(memory < 256, "{memory} MiB");
+    println!("at most {memory} MiB");
+    let rows = dataset.rows();
+    let of = |number: u64| rows.iter().filter(|row| row["id"] == id(number)).collect::<Vec<_>>();
+    assert_eq!(of(1).len(), 1);
+    assert_eq!(
+        [2, 3].map(|number| the_only(of(number).into_iter().cloned().collect())["host_verified"].clone()),
+        ["true", "false"]
+    );
+    assert_eq!(
+        rows.iter().filter(|row| row["host"].ends_with(".invalid") && row["host_verified"].is_empty()).count(),
+        2_000
+    );
+    let parts = rows.iter().filter(|row| row["missing_parts"] != "[]").map(|row| row["id"].as_str());
+    assert_eq!(parts.collect::<BTreeSet<_>>().len(), 300);
 }
 
 #[test]

@@ -2,19 +2,19 @@
 //! while an engine is away.
 
 use crate::support::collector::{Collector, Dataset, Row, id, message};
-use crate::support::engines::{Gate, OpenSearch, Rsyslogd, SyslogNg, free_port, wait_for};
+use crate::support::engines::{Gate, OpenSearch, Rsyslogd, SyslogNg, free_port, wait_for, wait_long_for};
 use crate::support::hosts;
 use crate::support::library::Library;
 use crate::support::trial::{PACKAGES, SITE, bare, python};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// `customs import`: what it answered.
 fn import(out: &Path, arguments: &[&str]) -> Value {
@@ -134,6 +134,58 @@ fn many(collector: &Collector) {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// How long a server is away in the middle of a steady load: `CUSTOMS_LONG=1` for three minutes.
+fn outage() -> Duration {
+    Duration::from_secs(if std::env::var_os("CUSTOMS_LONG").is_some() { 180 } else { 4 })
+}
+
+/// Three hundred records a second, while a server is there, then away, then there again: how many.
+fn through_an_outage(collector: &Collector, go: impl FnOnce(), come: impl FnOnce()) -> u64 {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(collector.address("udp")).unwrap();
+    let mut number = 0;
+    let mut load = |time: Duration| {
+        let (start, before) = (Instant::now(), number);
+        while start.elapsed() < time {
+            if number < before + (start.elapsed().as_secs_f64() * 300.0) as u64 {
+                socket.send(&message(|record| record["id"] = json!(id(10_000 + number)))).unwrap();
+                number += 1;
+            } else {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+    };
+    load(Duration::from_secs(2));
+    go();
+    load(outage());
+    come();
+    load(Duration::from_secs(2));
+    collector.wait_for("customs_parsed_total", |parsed| parsed >= number as f64);
+    assert_eq!(collector.metric("customs_parsed_total"), number as f64);
+    number
+}
+
+/// Of all that was sent, each row is there, once, in both, and they are equal; nothing is left in the journal.
+fn compare_after_outage(collector: Collector, sink: &str, sent: u64, kept: &Dataset, found: &Dataset) {
+    collector.wait_for("customs_backlog_bytes", |bytes| bytes < 1e6);
+    let (failures, memory) = (collector.metric(&sink.replace("written", "failures")), collector.peak_memory());
+    collector.stop();
+    let [kept, found] = [kept, found].map(|dataset| {
+        let mut rows = dataset.rows();
+        rows.sort();
+        rows
+    });
+    let ids: BTreeSet<&str> = found.iter().map(|row| row["id"].as_str()).collect();
+    assert_eq!((found.len() as u64, ids.len() as u64), (sent, sent));
+    assert!(kept == found, "{:?}", kept.iter().zip(&found).find(|(kept, found)| kept != found));
+    assert!(failures >= 1.0 && memory < 256, "{failures} failures, {memory} MiB");
+    let away = outage().as_secs();
+    println!(
+        "{sink}: away for {away} s, {failures} tries failed, {sent} sent, {} there, at most {memory} MiB",
+        found.len()
+    );
 }
 
 /// As the library does.
@@ -303,6 +355,22 @@ fn the_collector_keeps_an_index_as_it_keeps_the_dataset_while_the_server_comes_a
 }
 
 #[test]
+fn an_index_that_is_away_for_minutes_has_every_record_once_when_it_is_back() {
+    let Some(server) = OpenSearch::start() else { return };
+    let gate = Gate::before(server.address);
+    let (kept, found) = (Dataset::new(), Dataset::new());
+    let index = format!("http://{}/customs-%Y", gate.address);
+    let collector = Collector::on_loopback(&kept.path(), &["--elasticsearch", &index, "--put-template"]);
+    let sent = through_an_outage(&collector, || gate.shut(), || gate.open());
+    // The last try may have been a minute ago.
+    let sink = format!("customs_written_total{{sink=\"elasticsearch:{index}\"}}");
+    wait_long_for("all of them", || (server.count("customs-*") == sent).then_some(()));
+    let answer = import(&found.path(), &["--from", &format!("http://{}/customs-*", server.address)]);
+    assert_eq!((&answer["read"], &answer["rejected"]), (&json!(sent), &json!(0)), "{answer}");
+    compare_after_outage(collector, &sink, sent, &kept, &found);
+}
+
+#[test]
 fn an_import_of_an_index_goes_on_where_it_was_and_finds_what_came_late() {
     let Some(server) = OpenSearch::start() else { return };
     let template = crate::support::engines::shipped("opensearch/index-template.json", &[]);
@@ -459,6 +527,21 @@ mod kafka {
         std::thread::sleep(Duration::from_secs(1));
         import(&dataset.path(), &["--from", &from]);
         compare(&by_id(&dataset), &expected(&messages));
+    }
+
+    #[test]
+    fn a_topic_that_is_away_for_minutes_has_every_record_when_it_is_back() {
+        let kafka = Kafka::start();
+        let (kept, found) = (Dataset::new(), Dataset::new());
+        let topic = format!("kafka://{}/customs", kafka.brokers);
+        let sink = format!("customs_written_total{{sink=\"{topic}\"}}");
+        let collector = Collector::on_loopback(&kept.path(), &["--kafka", &topic]);
+        let sent = through_an_outage(&collector, || kafka.go_down(), || kafka.come_up());
+        wait_long_for("all of them", || (collector.metric(&sink) == sent as f64).then_some(()));
+        let answer = import(&found.path(), &["--from", topic.as_str()]);
+        assert_eq!((&answer["kept"], &answer["rejected"]), (&json!(sent), &json!(0)), "{answer}");
+        println!("{} messages are in the topic", answer["read"]);
+        compare_after_outage(collector, &sink, sent, &kept, &found);
     }
 
     #[test]

@@ -24,8 +24,11 @@ const SOON: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_millis(50);
 /// How long parts of a record are waited for.
 const PARTS: Duration = Duration::from_secs(5);
-/// And how many records may be waiting for some.
+/// And how many records may be waiting for some, with how many names.
 const MOST_WAITING: usize = 10_000;
+const MOST_NAMES: usize = 500_000;
+/// Bytes of messages after which a sink that keeps records as they come is to keep them, however few they are.
+const MOST_BYTES: usize = 8 << 20;
 /// Between two tries of a sink that failed: this, and twice as long each time, up to a minute.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Messages that are remembered, to know them when they come again.
@@ -85,6 +88,8 @@ pub struct Feed<'s> {
     joining: Option<Instant>,
     recent: Recent,
     taken: usize,
+    /// The messages that these were.
+    bytes: usize,
 }
 
 impl<'s> Feed<'s> {
@@ -98,7 +103,7 @@ impl<'s> Feed<'s> {
     ) -> Self {
         let verifier = Verifier::new(shared.looks_up);
         let (joiner, recent) = (Joiner::default(), Recent::default());
-        Feed { shared, number, sink, bookmark, verifier, rejects, joiner, joining: None, recent, taken: 0 }
+        Feed { shared, number, sink, bookmark, verifier, rejects, joiner, joining: None, recent, taken: 0, bytes: 0 }
     }
 
     /// Feeds until the journal is closed and read to its end.
@@ -121,7 +126,11 @@ impl<'s> Feed<'s> {
                 Step::EndOfSegment => true,
                 _ if self.sink.keeps_whole_segments() || self.joiner.len() > 0 => false,
                 Step::UpToDate if is_last => self.taken > 0,
-                _ => self.taken >= self.sink.most() || (self.taken > 0 && since.elapsed() > SOON),
+                _ => {
+                    self.taken >= self.sink.most()
+                        || self.bytes >= MOST_BYTES
+                        || (self.taken > 0 && since.elapsed() > SOON)
+                }
             };
             if is_due && !self.commit(position)? {
                 return Ok(()); // there was no end to its failing
@@ -141,6 +150,7 @@ impl<'s> Feed<'s> {
     fn take(&mut self, entry: &Entry) -> Result<()> {
         let shared = self.shared;
         let counts = self.rejects.is_some();
+        self.bytes += entry.message.len();
         let mut record = match read(entry.message) {
             Ok(record) => record,
             Err(why) => {
@@ -192,11 +202,12 @@ impl<'s> Feed<'s> {
 
     /// Whether parts that are waited for stand in the way.
     fn has_waited_enough(&self) -> bool {
-        if self.joiner.len() > MOST_WAITING {
+        if self.joiner.len() > MOST_WAITING || self.joiner.names() > MOST_NAMES {
             return true;
         }
         let is_late = self.joining.is_some_and(|since| since.elapsed() > PARTS);
-        !self.sink.keeps_whole_segments() && self.joiner.len() > 0 && (is_late || self.taken > 16 * self.sink.most())
+        let is_much = self.taken / 16 > self.sink.most() || self.bytes > 4 * MOST_BYTES;
+        !self.sink.keeps_whole_segments() && self.joiner.len() > 0 && (is_late || is_much)
     }
 
     /// Hands on what waits for its parts. Those that come later are joined when files of the dataset are merged.
@@ -220,7 +231,7 @@ impl<'s> Feed<'s> {
             let problem = match kept {
                 Ok(count) => {
                     self.shared.metrics.written.add(&self.sink.name(), count);
-                    self.taken = 0;
+                    (self.taken, self.bytes) = (0, 0);
                     self.shared.journal.release(self.number, position)?;
                     return Ok(true);
                 }

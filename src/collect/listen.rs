@@ -55,8 +55,6 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Asked for: at a burst of 100,000 datagrams a second, half a second's worth of them.
-const BUFFER: usize = 64 << 20;
 /// Received at once.
 const BATCH: usize = 128;
 /// After it was told to stop, it takes what a full receive buffer can hold, and no more.
@@ -74,16 +72,16 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Bound, with the largest receive buffer that can be had.
-    pub fn udp(address: SocketAddr) -> Result<Self> {
+    /// Bound, with a receive buffer of so many MiB, or the largest that can be had.
+    pub fn udp(address: SocketAddr, buffer: u16) -> Result<Self> {
         let socket = UdpSocket::bind(address).with_context(|| format!("cannot listen on udp://{address}"))?;
         let name = format!("udp://{}", socket.local_addr()?);
         socket.set_read_timeout(Some(PATIENCE))?;
-        Socket { name, fd: socket.into(), via: Via::Udp, path: None }.prepared()
+        Socket { name, fd: socket.into(), via: Via::Udp, path: None }.prepared(buffer)
     }
 
     /// Bound to a path that everybody may write to.
-    pub fn unix(path: PathBuf) -> Result<Self> {
+    pub fn unix(path: PathBuf, buffer: u16) -> Result<Self> {
         let name = format!("unix://{}", path.display());
         if path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket()) {
             if UnixDatagram::unbound()?.connect(&path).is_ok() {
@@ -95,13 +93,14 @@ impl Socket {
         fs::set_permissions(&path, Permissions::from_mode(0o666))?;
         setsockopt(&socket, sockopt::PassCred, &true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        Socket { name, fd: socket.into(), via: Via::Unix, path: Some(path) }.prepared()
+        Socket { name, fd: socket.into(), via: Via::Unix, path: Some(path) }.prepared(buffer)
     }
 
-    fn prepared(self) -> Result<Self> {
+    fn prepared(self, buffer: u16) -> Result<Self> {
+        let buffer = usize::from(buffer) << 20;
         // Past net.core.rmem_max only as root (socket(7)); what can be had does as well.
-        if setsockopt(&self.fd, sockopt::RcvBufForce, &BUFFER).is_err() {
-            let _ = setsockopt(&self.fd, sockopt::RcvBuf, &BUFFER);
+        if setsockopt(&self.fd, sockopt::RcvBufForce, &buffer).is_err() {
+            let _ = setsockopt(&self.fd, sockopt::RcvBuf, &buffer);
         }
         let _ = setsockopt(&self.fd, sockopt::RxqOvfl, &1);
         Ok(self)

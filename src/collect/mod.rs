@@ -127,8 +127,8 @@ pub fn run(args: &Collect) -> Result<ExitCode> {
     let mut servers = Vec::new();
     for listen in &args.listen {
         match listen {
-            Listen::Udp(address) => sockets.push(listen::Socket::udp(*address)?),
-            Listen::Unix(path) => sockets.push(listen::Socket::unix(path.clone())?),
+            Listen::Udp(address) => sockets.push(listen::Socket::udp(*address, args.receive_buffer)?),
+            Listen::Unix(path) => sockets.push(listen::Socket::unix(path.clone(), args.receive_buffer)?),
             Listen::Tcp(address) => servers.push(stream::Server::open(*address)?),
         }
     }
@@ -143,23 +143,30 @@ pub fn run(args: &Collect) -> Result<ExitCode> {
         let mut receivers = Vec::new();
         let shared = &shared;
         for socket in &sockets {
-            receivers.push(spawn(scope, shared, move || socket.run(shared)));
+            receivers.push(spawn(scope, shared, "receive", move || socket.run(shared)));
         }
         for server in &servers {
-            receivers.push(spawn(scope, shared, move || server.run(shared, scope)));
+            receivers.push(spawn(scope, shared, "accept", move || server.run(shared, scope)));
         }
         for file in &args.follow {
             let bookmark = own.join("follow");
-            receivers.push(spawn(scope, shared, move || follow::run(file, &bookmark, shared)));
+            receivers.push(spawn(scope, shared, "follow", move || follow::run(file, &bookmark, shared)));
         }
         let mut feeds = Vec::new();
         for (number, (sink, bookmark)) in sinks.into_iter().zip(bookmarks).enumerate() {
             let rejects = (number == 0).then(|| Rejects::new(&own));
             let feed = Feed::new(shared, number, sink, bookmark, rejects);
-            feeds.push(spawn(scope, shared, move || feed.run()));
+            let name = if number == 0 { "dataset" } else { "sink" };
+            feeds.push(spawn(scope, shared, name, move || {
+                come_second();
+                feed.run()
+            }));
         }
         let bookmark = Bookmark::of(&own.join("sinks"), "dataset");
-        let merging = spawn(scope, shared, || merge_files(&dataset, &instance, &bookmark?, shared));
+        let merging = spawn(scope, shared, "merge", || {
+            come_second();
+            merge_files(&dataset, &instance, &bookmark?, shared)
+        });
         if let Some(page) = page {
             let metrics = shared.metrics.clone();
             // Ends with the process: nothing depends on it.
@@ -188,20 +195,29 @@ pub fn run(args: &Collect) -> Result<ExitCode> {
 
 type Thread<'s> = std::thread::ScopedJoinHandle<'s, Result<()>>;
 
-/// A thread whose failure ends the collector: whoever watches over it starts it again.
+/// A thread whose failure ends the collector: whoever watches over it starts it again. `top -H` shows its name.
 fn spawn<'s>(
     scope: &'s Scope<'s, '_>,
     shared: &'s Shared,
+    name: &str,
     work: impl FnOnce() -> Result<()> + Send + 's,
 ) -> Thread<'s> {
-    scope.spawn(move || {
+    let thread = std::thread::Builder::new().name(name.to_string());
+    let thread = thread.spawn_scoped(scope, move || {
         let result = work();
         if let Err(error) = &result {
             shared.say(&format!("{error:#}"));
             shared.stopping.store(true, SeqCst);
         }
         result
-    })
+    });
+    thread.expect("a thread, as `Scope::spawn` has it")
+}
+
+/// The thread leaves the processors to what receives: a datagram that is not read in time is lost, and the journal waits.
+fn come_second() {
+    // Of the calling thread alone, on Linux (setpriority(2)). Where that is not allowed, nothing is lost but speed.
+    let _ = rustix::process::setpriority_process(None, 10);
 }
 
 fn joined(thread: Thread) -> Result<()> {

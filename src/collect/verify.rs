@@ -14,10 +14,10 @@ use std::time::{Duration, Instant};
 const GOOD_FOR: Duration = Duration::from_secs(3600);
 /// How many are remembered.
 const MOST: usize = 100_000;
-/// A name service that takes longer is left alone for a while.
-const SLOW: Duration = Duration::from_secs(1);
-/// That while.
-const PAUSE: Duration = Duration::from_secs(60);
+/// What a name service may take of each [`SPAN`]: then it is left alone until the next, so that neither a slow one nor
+/// somebody who makes up hosts holds the records up.
+const SHARE: Duration = Duration::from_secs(6);
+const SPAN: Duration = Duration::from_secs(60);
 
 /// What the record says, and whether it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,12 +67,13 @@ impl Verifier {
 /// Answers of a name service.
 struct Answers<K, V> {
     known: HashMap<K, (Instant, Option<V>)>,
-    paused: Option<Instant>,
+    since: Instant,
+    spent: Duration,
 }
 
 impl<K, V> Default for Answers<K, V> {
     fn default() -> Self {
-        Answers { known: HashMap::new(), paused: None }
+        Answers { known: HashMap::new(), since: Instant::now(), spent: Duration::ZERO }
     }
 }
 
@@ -84,11 +85,14 @@ impl<K: Hash + Eq, V: Clone> Answers<K, V> {
         {
             return answer.clone();
         }
-        if self.paused.is_some_and(|since| now.duration_since(since) < PAUSE) {
+        if now.duration_since(self.since) > SPAN {
+            (self.since, self.spent) = (now, Duration::ZERO);
+        }
+        if self.spent > SHARE {
             return None;
         }
         let answer = ask();
-        self.paused = (now.elapsed() > SLOW).then_some(now);
+        self.spent += now.elapsed();
         if self.known.len() >= MOST {
             self.known.clear();
         }
@@ -124,6 +128,17 @@ mod tests {
         for (uid, expected) in [(Some(7), Some(true)), (Some(8), Some(false)), (Some(0), None), (None, None)] {
             assert_eq!(verifier.look_at(&mut record("", 7), &unix(uid)).uid, expected);
         }
+    }
+
+    #[test]
+    fn a_name_service_that_has_taken_its_share_is_left_alone() {
+        let mut answers = Answers::default();
+        assert_eq!(answers.get(1, || Some("a")), Some("a"));
+        answers.spent = SHARE * 2;
+        assert_eq!(answers.get(2, || panic!("asked")), None);
+        assert_eq!(answers.get(1, || panic!("asked")), Some("a"));
+        answers.since = Instant::now().checked_sub(SPAN * 2).unwrap();
+        assert_eq!(answers.get(2, || Some("b")), Some("b"));
     }
 
     #[test]

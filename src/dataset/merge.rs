@@ -17,7 +17,8 @@ use arrow::compute::{cast, filter_record_batch, interleave_record_batch, take_re
 use arrow::row::{OwnedRow, RowConverter, SortField};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -32,8 +33,11 @@ const SMALL: u64 = 1 << 20;
 pub const QUIET: Duration = Duration::from_secs(3600);
 /// How the names of merged files begin.
 const MERGED: &str = "merged";
-/// Rows that are read of each file, and written, at a time.
-const ROWS: usize = 4096;
+/// Rows that are read of each file, and written, at a time; fewer where rows are so long that they have more [`BYTES`].
+const ROWS: usize = 1024;
+const BYTES: usize = 1 << 20;
+/// Records that are joined of their parts at a time. Of what somebody made up, each can be half a megabyte in memory.
+const JOINED: usize = 256;
 
 /// The files of a day that should become one, if any should. `now` decides whether the day is over, `is_safe` whether
 /// a file may go.
@@ -57,7 +61,8 @@ pub fn candidates(
         return Ok(Some(files.into_iter().take(MOST).collect()));
     }
     let today = Day::of(i64::try_from(now.duration_since(SystemTime::UNIX_EPOCH)?.as_micros())?);
-    let is_quiet = now.duration_since(newest).is_ok_and(|age| age > QUIET);
+    // What is of the future was written by a clock that has been put back since, and must not keep the day open until then.
+    let is_quiet = now.duration_since(newest).unwrap_or_else(|ahead| ahead.duration()) > QUIET;
     all.sort();
     let all: Vec<PathBuf> = all.into_iter().map(|(_, file)| file).collect();
     Ok((*day < today && is_quiet && !is_settled(&all)).then(|| all.into_iter().take(MOST).collect()))
@@ -89,12 +94,13 @@ pub fn merge(dataset: &Dataset, day: &Day, files: &[PathBuf]) -> Result<u64> {
     let folder = dataset.folder(day);
     let names: Vec<String> = files.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_string())).collect();
     let mut out = create(&folder.join(fresh_name(MERGED) + SUFFIX), PLAIN.clone(), &names)?;
-    let joined = joined(files, &twins.parts)?;
+    let joined: Vec<RecordBatch> =
+        twins.parts.chunks(JOINED).map(|parts| joined(files, parts)).collect::<Result<_>>()?;
     let mut inputs = Vec::new();
     for (file, stays) in files.iter().zip(&twins.stays) {
         inputs.push(Input::of_file(file, stays.clone())?);
     }
-    inputs.extend(joined.map(Input::of_rows));
+    inputs.extend(joined.into_iter().map(Input::of_rows));
     let gone: u64 = twins.stays.iter().flatten().map(|stays| stays.false_count() as u64).sum();
     Merger::new(inputs)?.run(&mut out)?;
     out.finish()?;
@@ -133,47 +139,53 @@ pub fn heal(dataset: &Dataset) -> Result<()> {
 }
 
 fn batches(file: &Path) -> Result<ParquetRecordBatchReader> {
-    Ok(open(file)?.with_batch_size(ROWS).build()?)
+    let reader = open(file)?;
+    let metadata = reader.metadata();
+    let bytes: i64 = metadata.row_groups().iter().map(|group| group.total_byte_size()).sum();
+    let each = (bytes / metadata.file_metadata().num_rows().max(1)).max(1);
+    let rows = (BYTES / usize::try_from(each)?).clamp(16, ROWS);
+    Ok(reader.with_batch_size(rows).build()?)
 }
 
 /// The rows of joined parts, sorted.
-fn joined(files: &[PathBuf], parts: &[Vec<twins::Place>]) -> Result<Option<RecordBatch>> {
-    if parts.is_empty() {
-        return Ok(None);
+fn joined(files: &[PathBuf], parts: &[Vec<twins::Place>]) -> Result<RecordBatch> {
+    let mut wanted: BTreeMap<usize, Vec<(u32, usize)>> = BTreeMap::new();
+    for (number, places) in parts.iter().enumerate() {
+        for (file, row) in places {
+            wanted.entry(*file).or_default().push((*row, number));
+        }
     }
-    let mut wanted: HashMap<usize, Vec<u32>> = HashMap::new();
-    for (file, row) in parts.iter().flatten() {
-        wanted.entry(*file).or_default().push(*row);
-    }
-    let mut found: HashMap<twins::Place, (Record<'static>, Arrival)> = HashMap::new();
-    for (number, mut rows) in wanted {
+    let mut found: BTreeMap<usize, (Record<'static>, Arrival)> = BTreeMap::new();
+    for (file, mut rows) in wanted {
         rows.sort_unstable();
-        let file = files.get(number).context("a part of no file")?;
+        let file = files.get(file).context("a part of no file")?;
         let mut first = 0_u32;
         for batch in batches(file)? {
             let batch = batch?;
             let next = first + u32::try_from(batch.num_rows())?;
-            let here: Vec<u32> = rows.iter().copied().filter(|row| (first..next).contains(row)).collect();
-            let picked = take_record_batch(&batch, &UInt32Array::from_iter_values(here.iter().map(|row| row - first)))?;
-            for (at, row) in here.into_iter().enumerate() {
+            let here: Vec<(u32, usize)> = rows.iter().copied().filter(|(row, _)| (first..next).contains(row)).collect();
+            let places = here.iter().map(|(row, _)| row - first);
+            let picked = take_record_batch(&batch, &UInt32Array::from_iter_values(places))?;
+            for (at, (_, number)) in here.into_iter().enumerate() {
                 let (record, arrival) = super::rows::row(&picked, at)?;
-                found.insert((number, row), (record.into_owned(), arrival));
+                match found.entry(number) {
+                    // In the order of the places: what is kept of the first one is kept.
+                    Entry::Occupied(mut whole) => whole.get_mut().0.join(record.into_owned()),
+                    Entry::Vacant(place) => {
+                        place.insert((record.into_owned(), arrival));
+                    }
+                }
             }
             first = next;
         }
     }
     let mut rows = Rows::default();
-    for places in parts {
-        let mut all = places.iter().filter_map(|place| found.remove(place));
-        let Some((mut whole, arrival)) = all.next() else { continue };
-        for (part, _) in all {
-            whole.join(part);
-        }
-        rows.push(&whole, &arrival)?;
+    for (whole, arrival) in found.values() {
+        rows.push(whole, arrival)?;
     }
     let rows = sorted(&rows.take()?)?;
     let plain = rows.columns().iter().zip(PLAIN.fields()).map(|(column, to)| cast(column, to.data_type()));
-    Ok(Some(RecordBatch::try_new(PLAIN.clone(), plain.collect::<Result<_, _>>()?)?))
+    Ok(RecordBatch::try_new(PLAIN.clone(), plain.collect::<Result<_, _>>()?)?)
 }
 
 /// What is merged: the rest of a file.
@@ -236,7 +248,8 @@ impl Merger {
             let current = self.current.get_mut(input).and_then(Option::as_mut).context("an input that is over")?;
             picked.push((current.batch, current.at));
             current.at += 1;
-            if picked.len() == ROWS {
+            // Long rows come in small batches, of which not many are to be held.
+            if picked.len() == ROWS || self.batches.len() > 2 * self.inputs.len() + 16 {
                 self.write(&mut picked, out)?;
             }
             heap.extend(self.advance(input)?.map(Reverse));

@@ -141,10 +141,11 @@ impl Dataset {
         Ok(days)
     }
 
-    /// Whether a file of that day came or went lately, `within` that time.
+    /// Whether a file of that day came or went lately, `within` that time, or in the future: then the clock was put back,
+    /// and it may be long until it gets there.
     pub fn was_touched(&self, day: &Day, within: Duration) -> bool {
         let touched = fs::metadata(self.folder(day)).and_then(|folder| folder.modified());
-        touched.is_ok_and(|touched| touched.elapsed().is_ok_and(|age| age < within))
+        touched.is_ok_and(|touched| touched.elapsed().map_or(true, |age| age < within))
     }
 
     /// The files of a day, in order; what is still being written is not among them.

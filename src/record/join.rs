@@ -2,8 +2,9 @@
 //! apart can be joined later.
 
 use super::Record;
+use super::read::MOST_NAMES;
 use customs_spec::record::Field;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// What the parts of a record share, and other records do not.
 pub type Identity = ([u8; 16], u32, String);
@@ -29,28 +30,34 @@ impl<'a> Record<'a> {
             (&mut self.direct, other.direct),
             (&mut self.libraries, other.libraries),
         ] {
-            for name in others {
-                if !mine.contains(&name) {
-                    mine.push(name);
-                }
-            }
+            unite(mine, others, |name| name);
         }
-        for (name, version) in other.versions {
-            if self.versions.iter().all(|(known, _)| *known != name) {
-                self.versions.push((name, version));
-            }
-        }
+        unite(&mut self.versions, other.versions, |(name, _)| name);
     }
+
+    /// How many names are in it: what it takes of memory goes by that.
+    fn names(&self) -> usize {
+        self.packages.len() + self.direct.len() + self.libraries.len() + self.versions.len()
+    }
+}
+
+/// Adds to `mine` what it has not, up to as much as one message may have: nobody who makes up parts gets further.
+fn unite<T>(mine: &mut Vec<T>, others: Vec<T>, name: impl Fn(&T) -> &str) {
+    let mut known: HashSet<&str> = mine.iter().map(&name).collect();
+    let is_new: Vec<bool> = others.iter().map(|other| known.insert(name(other))).collect();
+    mine.extend(others.into_iter().zip(is_new).filter_map(|(other, is_new)| is_new.then_some(other)));
+    mine.truncate(MOST_NAMES);
 }
 
 /// Records of which parts are awaited, with what else is to be kept of them.
 pub struct Joiner<T> {
     waiting: HashMap<Identity, (Record<'static>, T)>,
+    names: usize,
 }
 
 impl<T> Default for Joiner<T> {
     fn default() -> Self {
-        Joiner { waiting: HashMap::new() }
+        Joiner { waiting: HashMap::new(), names: 0 }
     }
 }
 
@@ -61,6 +68,7 @@ impl<T> Joiner<T> {
         let record = record.into_owned();
         let (mut whole, also) = match self.waiting.remove(&identity) {
             Some((mut known, first)) => {
+                self.names -= known.names();
                 known.join(record);
                 (known, first)
             }
@@ -70,6 +78,7 @@ impl<T> Joiner<T> {
             whole.missing = Vec::new();
             return Some((whole, also));
         }
+        self.names += whole.names();
         self.waiting.insert(identity, (whole, also));
         None
     }
@@ -79,8 +88,14 @@ impl<T> Joiner<T> {
         self.waiting.len()
     }
 
+    /// How many names they have, all together.
+    pub fn names(&self) -> usize {
+        self.names
+    }
+
     /// Those that wait, as far as they came.
     pub fn incomplete(&mut self) -> Vec<(Record<'static>, T)> {
+        self.names = 0;
         std::mem::take(&mut self.waiting).into_values().collect()
     }
 }
@@ -108,6 +123,17 @@ mod tests {
         assert!(whole.is_whole());
         let rest = joiner.incomplete();
         assert_eq!((rest.len(), rest[0].0.missing.as_slice()), (1, [2, 3].as_slice()));
-        assert_eq!(joiner.len(), 0);
+        assert_eq!((joiner.len(), joiner.names()), (0, 0));
+    }
+
+    #[test]
+    fn parts_that_somebody_makes_up_end_at_as_many_names_as_a_message_may_have() {
+        let mut joiner = Joiner::default();
+        for part in 1..=200_u8 {
+            let packages = (0..MOST_NAMES).map(|name| format!("{part}-{name}").into()).collect();
+            let missing = (1..=255).filter(|other| *other != part).collect();
+            joiner.take(Record { missing, packages, ..Record::default() }, ());
+        }
+        assert_eq!((joiner.len(), joiner.names()), (1, MOST_NAMES));
     }
 }

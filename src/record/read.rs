@@ -34,7 +34,7 @@ impl Rejected {
 }
 
 /// More names than the library can send of one process: 255 parts of the longest datagram.
-const MOST_NAMES: usize = 8192;
+pub const MOST_NAMES: usize = 8192;
 
 /// The record in a message: framed as RFC 5424 has it, or the JSON object alone, as rsyslog's files have it.
 pub fn read(message: &[u8]) -> Result<Record<'_>, Rejected> {

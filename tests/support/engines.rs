@@ -56,13 +56,22 @@ pub fn free_port() -> u16 {
 }
 
 /// Waits, a minute at the most.
-pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait(what, 60, look)
+}
+
+/// Waits for what is tried again only once a minute.
+pub fn wait_long_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait(what, 600, look)
+}
+
+fn wait<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+        assert!(start.elapsed() < Duration::from_secs(seconds), "{what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
