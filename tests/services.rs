@@ -120,6 +120,18 @@ fn each_kernel_of_jupyter_is_reported_with_what_its_cells_imported() {
     }
 }
 
+#[test]
+fn what_a_kernels_cells_bind_is_direct_though_ipython_empties_their_namespace() {
+    let Some(python) = venv("services") else { return };
+    let Trial { output, records, .. } = same(&python, &["cells.py"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let kernel = records.iter().find(|record| record["packages"][0] == "colorsys").expect("the kernel's record");
+    assert_eq!(kernel["packages"], json!(["colorsys", "wave", "ipykernel", "jupyter_client", "papermill"]), "{kernel}");
+    // What the kernel's own launcher binds was `__main__`'s too. Of `papermill`, which was imported, nothing is bound.
+    assert_eq!(kernel["direct"], json!(["colorsys", "wave", "ipykernel"]), "{kernel}");
+    assert_eq!(kernel["exit"], "normal");
+}
+
 /// What the cells of a notebook have become.
 fn cells(home: &TempDir) -> Vec<Value> {
     let notebook: Value = serde_json::from_slice(&fs::read(home.path().join("done.ipynb")).unwrap()).unwrap();
