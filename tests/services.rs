@@ -14,8 +14,18 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// What is looked for; `colorsys` and `wave` are what no program here imports on its own account.
-const PACKAGES: [&str; 9] =
-    ["colorsys", "wave", "numpy", "ipykernel", "jupyter_client", "papermill", "gunicorn", "distributed", "ray"];
+const PACKAGES: [&str; 10] = [
+    "colorsys",
+    "wave",
+    "numpy",
+    "ipykernel",
+    "jupyter_client",
+    "jupyter_server",
+    "papermill",
+    "gunicorn",
+    "distributed",
+    "ray",
+];
 
 fn site() -> Site {
     Site::with("", &PACKAGES.map(|name| format!("[[package]]\nname = \"{name}\"\n")).concat())
@@ -130,6 +140,27 @@ fn what_a_kernels_cells_bind_is_direct_though_ipython_empties_their_namespace() 
     // What the kernel's own launcher binds was `__main__`'s too. Of `papermill`, which was imported, nothing is bound.
     assert_eq!(kernel["direct"], json!(["colorsys", "wave", "ipykernel"]), "{kernel}");
     assert_eq!(kernel["exit"], "normal");
+}
+
+#[test]
+fn a_jupyter_server_and_the_kernels_that_it_starts_over_rest_are_reported() {
+    let Some(python) = venv("services") else { return };
+    let Trial { output, records, .. } = same(&python, &["rest.py"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    for line in ["stdout 'wave\\n'", "stdout 'colorsys\\n'", "delete 204 None", "left True", "server 0"] {
+        assert!(printed.contains(line), "{printed}");
+    }
+    let kernel = ["ipykernel", "jupyter_client"];
+    let mut expected = vec![
+        ("normal".to_owned(), vec![], None),
+        ("normal".to_owned(), vec!["ipykernel", "jupyter_client", "jupyter_server"], None),
+        // One was shut down by a request, the other by the server when SIGTERM ended that.
+        ("normal".to_owned(), [&["wave"], &kernel[..]].concat(), None),
+        ("normal".to_owned(), [&["colorsys"], &kernel[..]].concat(), None),
+    ];
+    expected.sort();
+    assert_eq!(told(&records), expected, "{records:?}");
 }
 
 /// What the cells of a notebook have become.
