@@ -1,5 +1,5 @@
-//! Programs that start processes of their own and talk to them: Jupyter's kernels, papermill, gunicorn, Dask, a loader
-//! of batches, Ray. Which process reports what, and that all of them run as they do without the library.
+//! Programs that start processes of their own and talk to them: Jupyter's kernels and server, papermill, gunicorn, Dask,
+//! a loader of batches, Ray. Which process reports what, and that all of them run as they do without the library.
 
 use crate::recorder::{Site, reap_all};
 use crate::support::hosts::{cache, venv};
