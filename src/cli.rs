@@ -3,7 +3,9 @@
 use crate::canary::{duration, moment};
 use crate::collect::Listen;
 use crate::elasticsearch::Index;
+use crate::report::{Asked, By};
 use crate::site;
+use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -88,6 +90,21 @@ pub enum Verb {
     /// For the people whose programs are watched. With COMMAND, run it and print the JSON that would be sent of it, which
     /// is then sent nowhere; what COMMAND itself writes to standard output goes to standard error.
     Me(Me),
+    /// Condense a dataset into tables from which figures are drawn
+    ///
+    /// A row a day and job, and a row a day and user, with the packages of all its processes: some bytes a job, which
+    /// anything that reads Parquet can read. Days that have not changed since are left as they are. docs/TABLES.md has the
+    /// columns.
+    Reduce(Reduce),
+    /// Draw figures from tables, as a page that stands alone
+    ///
+    /// Which packages are used, by how many, at what size, together with what. The page needs no script and no network;
+    /// beside it lie the figures as SVG, and their numbers as CSV and Parquet. docs/REPORT.md says what each figure counts.
+    Report(Report),
+    /// Make up a dataset of which everything is known
+    ///
+    /// To try `customs reduce` and `customs report` without a cluster. The same options make the same rows.
+    Synth(Synth),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, in roff
@@ -402,6 +419,135 @@ pub struct Me {
     /// What to run
     #[arg(value_name = "COMMAND", last = true)]
     pub command: Vec<OsString>,
+}
+
+/// `customs reduce`
+#[derive(Args)]
+pub struct Reduce {
+    /// The dataset
+    #[arg(value_name = "DATASET")]
+    pub dataset: PathBuf,
+    /// Where the tables are, or will be
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Days from this one on
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub from: Option<NaiveDate>,
+    /// Days up to this one
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub to: Option<NaiveDate>,
+    /// The site file whose `[[environment]]` say where a Python comes from [default: what customs knows]
+    #[arg(long, value_name = "SITE.toml")]
+    pub site: Option<PathBuf>,
+    /// Leave out what canaries of these ledgers have reported
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub ledger: Vec<PathBuf>,
+    /// Go on without files that cannot be read, and name them
+    #[arg(long)]
+    pub skip_damaged: bool,
+    /// Reduce days again that have not changed
+    #[arg(long)]
+    pub again: bool,
+    /// How many days at a time [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `customs report`
+#[derive(Args)]
+pub struct Report {
+    /// The tables that `customs reduce` has written
+    #[arg(value_name = "TABLES", required_unless_present = "example")]
+    pub tables: Option<PathBuf>,
+    /// Where the page will be, and all that belongs to it
+    #[arg(short, long, value_name = "DIR", default_value = "report")]
+    pub out: PathBuf,
+    /// Make up a centre and report of that: what a report looks like
+    #[arg(long, conflicts_with = "tables")]
+    pub example: bool,
+    /// From this day on [default: the first there is]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub from: Option<NaiveDate>,
+    /// Up to this day [default: the last there is]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub to: Option<NaiveDate>,
+    /// A page for each of these periods, and one that leads to them
+    #[arg(long, value_name = "PERIOD")]
+    pub by: Option<By>,
+    #[command(flatten)]
+    pub asked: Asked,
+    /// How many packages a ranking shows
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    pub top: u16,
+    /// Correlations below LOW are left blank, and from HIGH on all have one colour
+    #[arg(long, num_args = 2, value_names = ["LOW", "HIGH"], default_values_t = [0.6, 0.8])]
+    pub clip: Vec<f64>,
+    /// Show what is loaded together with these packages
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "mpi4py,multiprocessing,dask")]
+    pub package: Vec<String>,
+    /// How many users the centre has, for shares of all of them
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub total_users: Option<u64>,
+    /// What `customs canary reconcile --json` has printed of this time
+    #[arg(long, value_name = "FILE")]
+    pub canaries: Option<PathBuf>,
+    /// The centre's name, for the title
+    #[arg(long, value_name = "NAME")]
+    pub title: Option<String>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `customs synth`
+#[derive(Args)]
+pub struct Synth {
+    /// Where the dataset will be
+    #[arg(short, long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// How many users the centre has
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
+    pub users: u32,
+    /// How many jobs they start, about; login sessions among them
+    #[arg(long, value_name = "N", default_value_t = 40_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub jobs: u32,
+    /// The first day
+    #[arg(long, value_name = "YYYY-MM-DD", default_value = "2025-01-01")]
+    pub from: NaiveDate,
+    /// How many days
+    #[arg(long, value_name = "N", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..100_000))]
+    pub days: u32,
+    /// Another centre for each
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Write what is true of it to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub truth: Option<PathBuf>,
+    /// Write the ledger of its canaries to this file
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Reduce {
+    /// All days, as they are.
+    pub fn all(dataset: PathBuf, out: PathBuf) -> Self {
+        let (ledger, skip_damaged, again, json) = (Vec::new(), false, false, false);
+        Reduce { dataset, out, from: None, to: None, site: None, ledger, skip_damaged, again, threads: None, json }
+    }
+}
+
+impl Synth {
+    /// A small centre in half a year.
+    pub fn example(out: PathBuf) -> Self {
+        let from = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap_or_default();
+        Synth { out, users: 400, jobs: 12_000, from, days: 181, seed: 1, truth: None, ledger: None, json: false }
+    }
 }
 
 /// `customs completions`

@@ -24,11 +24,19 @@ mod me;
 mod place;
 mod preloaded;
 mod program;
+mod progress;
 mod reap;
 mod record;
+mod reduce;
+mod report;
 mod run;
+mod share;
 mod site;
 mod stdout;
+mod synth;
+mod tables;
+mod whole;
+mod words;
 
 use clap::Parser;
 use cli::Verb;
@@ -52,6 +60,9 @@ fn main() -> ExitCode {
         Verb::Canary(args) => canary::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Me(args) => me::run(&args),
+        Verb::Reduce(args) => reduce::run(&args),
+        Verb::Report(args) => report::run(&args),
+        Verb::Synth(args) => synth::run(&args),
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man => manual::page(),
     };

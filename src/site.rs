@@ -43,7 +43,7 @@ impl Surroundings for Here {
 }
 
 /// A policy in numbers: `250 packages in 2 lists, 31337 bytes of 131072; digest 0123456789abcdef`.
-pub fn summary(Compiled { model, bytes }: &Compiled) -> String {
+pub fn summary(Compiled { model, bytes, .. }: &Compiled) -> String {
     let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
     format!(
         "{} in {}, {} bytes of {CAPACITY}; digest {:016x}",
@@ -55,7 +55,7 @@ pub fn summary(Compiled { model, bytes }: &Compiled) -> String {
 }
 
 /// The same for a program.
-pub fn summary_json(Compiled { model, bytes }: &Compiled) -> Value {
+pub fn summary_json(Compiled { model, bytes, .. }: &Compiled) -> Value {
     json!({
         "ok": true,
         "packages": model.checks.len(),
@@ -64,4 +64,10 @@ pub fn summary_json(Compiled { model, bytes }: &Compiled) -> Value {
         "capacity": CAPACITY,
         "digest": format!("{:016x}", digest(bytes)),
     })
+}
+
+/// The packages that customs ships: their names, and whether each is a shared library.
+pub fn shipped_packages() -> Result<Vec<(String, bool)>> {
+    let checks = shipped()?.model.checks;
+    Ok(checks.into_iter().map(|check| (check.name, !check.libraries.is_empty())).collect())
 }

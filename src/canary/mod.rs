@@ -8,7 +8,7 @@
 
 mod expect;
 mod index;
-mod ledger;
+pub mod ledger;
 mod reconcile;
 mod rows;
 mod run;

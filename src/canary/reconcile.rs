@@ -5,6 +5,7 @@ use super::rows::{self, Row};
 use super::{index, text_of};
 use crate::cli::CanaryReconcile;
 use crate::dataset::{Dataset, Day};
+use crate::share::{Share, wilson};
 use crate::{NO, stdout};
 use anyhow::{Context, Result};
 use chrono::Utc;
@@ -100,14 +101,6 @@ struct Tally {
     /// In seconds, in order.
     delays: Vec<f64>,
     problems: Vec<String>,
-}
-
-/// A share and the interval that holds the true one in 95 of 100 cases.
-#[derive(Debug, PartialEq)]
-struct Loss {
-    observed: f64,
-    low: f64,
-    high: f64,
 }
 
 /// The rows of one process and list, as one record.
@@ -255,7 +248,7 @@ impl Tally {
     }
 
     /// `None` where nothing was sent.
-    fn loss(&self) -> Option<Loss> {
+    fn loss(&self) -> Option<Share> {
         (self.sent > 0).then(|| wilson(self.lost, self.sent))
     }
 
@@ -316,7 +309,7 @@ impl Tally {
             let _ = writeln!(text, "{:<11}{:>8}  lines of the ledger that are torn", "unreadable", self.unreadable);
         }
         let _ = match self.loss() {
-            Some(Loss { observed, low, high }) => writeln!(
+            Some(Share { observed, low, high }) => writeln!(
                 text,
                 "loss       {:>7.2}%  and with 95 % confidence between {:.2} % and {:.2} %",
                 observed * 100.0,
@@ -344,7 +337,7 @@ impl Tally {
         for (key, count, meaning) in self.counts() {
             add(key, meaning, count as f64);
         }
-        let loss = self.loss().unwrap_or(Loss { observed: f64::NAN, low: 0.0, high: 1.0 });
+        let loss = self.loss().unwrap_or(Share { observed: f64::NAN, low: 0.0, high: 1.0 });
         add("loss_ratio", "the share of what was sent that is lost; NaN where nothing was sent", loss.observed);
         add("loss_ratio_low", "lower end of its 95 % interval", loss.low);
         add("loss_ratio_high", "upper end of its 95 % interval", loss.high);
@@ -360,22 +353,6 @@ impl Tally {
     }
 }
 
-/// Wilson's score interval for `count` of `all`, at 95 % (E. B. Wilson, "Probable Inference, the Law of Succession, and
-/// Statistical Inference", Journal of the American Statistical Association 22, 1927, pages 209 to 212). Unlike the usual
-/// interval around a mean it holds for few canaries and for a loss of nothing.
-fn wilson(count: u64, all: u64) -> Loss {
-    /// The 97.5th percentile of the normal distribution.
-    const Z: f64 = 1.959_963_984_540_054;
-    let (n, observed) = (all as f64, count as f64 / all as f64);
-    let scale = 1.0 + Z * Z / n;
-    let middle = (observed + Z * Z / (2.0 * n)) / scale;
-    let half = Z / scale * (observed * (1.0 - observed) / n + Z * Z / (4.0 * n * n)).sqrt();
-    // Where nothing or all is lost, the interval ends there; not a rounding beside it.
-    let low = if count == 0 { 0.0 } else { (middle - half).max(0.0) };
-    let high = if count == all { 1.0 } else { (middle + half).min(1.0) };
-    Loss { observed, low, high }
-}
-
 /// Beside its place and renamed: whoever reads it sees the old one or the new one.
 fn write_textfile(path: &Path, text: &str) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -389,18 +366,6 @@ fn write_textfile(path: &Path, text: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_interval_is_wilsons() {
-        // Figures of R. G. Newcombe, "Two-sided confidence intervals for the single proportion", Statistics in Medicine
-        // 17, 1998, table I, method 3.
-        for (count, all, low, high) in
-            [(81, 263, 0.2553, 0.3662), (15, 148, 0.0624, 0.1605), (0, 20, 0.0, 0.1611), (1, 29, 0.0061, 0.1718)]
-        {
-            let loss = wilson(count, all);
-            assert!((loss.low - low).abs() < 6e-5 && (loss.high - high).abs() < 6e-5, "{count} of {all}: {loss:?}");
-        }
-    }
 
     #[test]
     fn parts_are_joined_repeats_counted_and_older_reports_passed_over() {

@@ -2,7 +2,7 @@
 
 use super::rows::{Arrival, Rows};
 use super::schema::SCHEMA;
-use super::write::{Writer, sorted};
+use super::write::{create, sorted};
 use super::{Dataset, Day};
 use crate::record::Record;
 use anyhow::Result;
@@ -47,7 +47,7 @@ impl Batch {
         let mut files = Vec::new();
         for (day, of_day) in by_day {
             let path = dataset.folder(day).join(name);
-            let mut out = Writer::create(&path, SCHEMA.clone(), &[])?;
+            let mut out = create(&path, SCHEMA.clone(), &[])?;
             out.write(&sorted(&take_record_batch(rows, &UInt32Array::from(of_day))?)?)?;
             out.finish()?;
             files.push((day.clone(), path));

@@ -7,9 +7,10 @@
 use super::read::open;
 use super::rows::{Arrival, Rows};
 use super::schema::{ORDER, PLAIN};
-use super::write::{REPLACES, Writer, sorted};
+use super::write::{REPLACES, create, sorted};
 use super::{Dataset, Day, SUFFIX, fresh_name, sync_folder, twins};
 use crate::record::Record;
+use crate::whole::WholeFile;
 use anyhow::{Context, Result};
 use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::{cast, filter_record_batch, interleave_record_batch, take_record_batch};
@@ -63,7 +64,7 @@ pub fn candidates(
 }
 
 /// Whether no row of a day can be there twice: there is one file, which came out of a merge, or none.
-fn is_settled(files: &[PathBuf]) -> bool {
+pub fn is_settled(files: &[PathBuf]) -> bool {
     let is_merged = |file: &PathBuf| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(MERGED));
     files.len() < 2 && files.iter().all(is_merged)
 }
@@ -87,7 +88,7 @@ pub fn merge(dataset: &Dataset, day: &Day, files: &[PathBuf]) -> Result<u64> {
     let twins = twins::find(files)?;
     let folder = dataset.folder(day);
     let names: Vec<String> = files.iter().filter_map(|file| Some(file.file_name()?.to_str()?.to_string())).collect();
-    let mut out = Writer::create(&folder.join(fresh_name(MERGED) + SUFFIX), PLAIN.clone(), &names)?;
+    let mut out = create(&folder.join(fresh_name(MERGED) + SUFFIX), PLAIN.clone(), &names)?;
     let joined = joined(files, &twins.parts)?;
     let mut inputs = Vec::new();
     for (file, stays) in files.iter().zip(&twins.stays) {
@@ -225,7 +226,7 @@ impl Merger {
         Ok(Merger { inputs, converter, batches: Vec::new(), current })
     }
 
-    fn run(mut self, out: &mut Writer) -> Result<()> {
+    fn run(mut self, out: &mut WholeFile) -> Result<()> {
         let mut heap: BinaryHeap<Reverse<(OwnedRow, usize)>> = BinaryHeap::new();
         for input in 0..self.inputs.len() {
             heap.extend(self.advance(input)?.map(Reverse));
@@ -265,7 +266,7 @@ impl Merger {
     }
 
     /// Writes the rows that were picked, and lets go of what lies behind.
-    fn write(&mut self, picked: &mut Vec<(usize, usize)>, out: &mut Writer) -> Result<()> {
+    fn write(&mut self, picked: &mut Vec<(usize, usize)>, out: &mut WholeFile) -> Result<()> {
         if picked.is_empty() {
             return Ok(());
         }

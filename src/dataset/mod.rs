@@ -17,7 +17,7 @@ pub mod of_user;
 pub mod read;
 pub mod rows;
 pub mod schema;
-mod twins;
+pub mod twins;
 pub mod write;
 
 use crate::record::Record;
@@ -75,8 +75,19 @@ impl Day {
         format!("{DAY}{}", self.0)
     }
 
+    /// The day.
+    pub fn date(&self) -> NaiveDate {
+        self.0
+    }
+
     fn named(folder: &str) -> Option<Day> {
         folder.strip_prefix(DAY)?.parse().ok().map(Day)
+    }
+}
+
+impl From<NaiveDate> for Day {
+    fn from(date: NaiveDate) -> Self {
+        Day(date)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Files of a dataset are opened to be read, while a collector may be merging them.
 
-use super::schema::PLAIN;
+use super::schema::{PLAIN, SCHEMA};
 use anyhow::{Context, Error, Result};
+use arrow::datatypes::SchemaRef;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -12,8 +13,17 @@ const TRIES: u32 = 10;
 
 /// A file, its rows with their dictionaries taken apart ([`PLAIN`]).
 pub fn open(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    open_as(file, &PLAIN)
+}
+
+/// A file, its texts as dictionaries ([`SCHEMA`]): each batch can have others.
+pub fn open_coded(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
+    open_as(file, &SCHEMA)
+}
+
+fn open_as(file: &Path, schema: &SchemaRef) -> Result<ParquetRecordBatchReaderBuilder<File>> {
     let open = || {
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(PLAIN.clone());
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true).with_schema(schema.clone());
         anyhow::Ok(ParquetRecordBatchReaderBuilder::try_new_with_options(File::open(file)?, options)?)
     };
     open().with_context(|| format!("cannot read {}", file.display()))

@@ -5,11 +5,12 @@
 //! collectors, or was kept back while a server was away, appears later than what arrived later elsewhere. By `start`
 //! nothing can be noted, because a process that ran for a week appears a week after its start.
 
-use super::{Importer, bar, lines};
+use super::{Importer, lines};
 use crate::cli::Import;
 use crate::dataset::schema::ARRIVED;
 use crate::elasticsearch::{Client, Index};
 use crate::place::Note;
+use crate::progress::bar;
 use crate::record::{message_in, read};
 use anyhow::{Context, Result, ensure};
 use chrono::{DateTime, SecondsFormat, TimeDelta};

@@ -3,12 +3,13 @@
 //! The offsets are kept beside the dataset, after what was read is in it, and not in the cluster: so whoever removes the
 //! dataset begins anew, and what was read twice is there once.
 
-use super::{Importer, bar, lines};
+use super::{Importer, lines};
 use crate::cli::Import;
 use crate::dataset::json::arrival_in;
 use crate::dataset::rows::Arrival;
 use crate::kafka::Topic;
 use crate::place::Note;
+use crate::progress::bar;
 use crate::record::{Record, message_in, read};
 use anyhow::{Context, Result, ensure};
 use rdkafka::consumer::{BaseConsumer, Consumer};

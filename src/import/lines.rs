@@ -1,9 +1,10 @@
 //! From a file: a message or a record a line.
 
-use super::{Importer, bar};
+use super::Importer;
 use crate::dataset::json::arrival_in;
 use crate::dataset::rows::Arrival;
 use crate::place::Note;
+use crate::progress::bar;
 use crate::record::{Record, message_in, read, time_of};
 use anyhow::{Context, Result, bail};
 use std::fs::File;

@@ -15,10 +15,10 @@ use crate::dataset::rows::Arrival;
 use crate::dataset::{Dataset, Day, SUFFIX, fresh_name, merge};
 use crate::elasticsearch::Index;
 use crate::place::Note;
+use crate::progress::bar;
 use crate::record::{Joiner, Record, Rejected};
 use crate::{NO, stdout};
 use anyhow::{Result, anyhow};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -84,12 +84,6 @@ pub fn run(args: &Import) -> Result<ExitCode> {
         ))?;
     }
     Ok(if rejected > 0 { ExitCode::from(NO) } else { ExitCode::SUCCESS })
-}
-
-/// A progress bar; nothing is drawn where standard error is no terminal.
-fn bar(length: u64, template: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr_with_hz(5)).with_style(style)
 }
 
 /// Collects records and writes them.

@@ -8,7 +8,7 @@ use super::source::{Source, nearest};
 use super::value::{
     Unique, facility, fields, folder, milliseconds, msgid, name, signals, text, texts, variable, variables,
 };
-use super::{Surroundings, defaults, packages, server};
+use super::{Environment, Surroundings, defaults, packages, server};
 use crate::policy::MIN_DATAGRAM;
 use crate::policy::model::{Check, Compute, Job, List, Model, On, Server, Subsystem, Thin, Transport};
 use crate::record::Field;
@@ -217,6 +217,19 @@ fn subsystems(source: &Source, drafts: Vec<format::Subsystem>) -> Vec<Subsystem>
         })
     };
     drafts.into_iter().filter_map(subsystem).collect()
+}
+
+/// Where Pythons come from, in a site's own words.
+pub fn environments(source: &Source, drafts: Vec<format::Environment>) -> Vec<Environment> {
+    let mut unique = Unique::new(source, "environment");
+    let environment = |draft: format::Environment| {
+        if draft.prefix.get_ref().is_empty() {
+            let help = "add where such Pythons lie: `prefix = [\"/opt/python/*\"]`";
+            source.report(Kind::MissingKey, draft.prefix.span(), "nothing is ever of this kind", help);
+        }
+        Some(Environment { name: unique.name(&draft.name)?, prefix: texts(source, draft.prefix.into_inner()) })
+    };
+    drafts.into_iter().filter_map(environment).collect()
 }
 
 fn staff(source: &Source, draft: format::Staff, around: &dyn Surroundings) -> Vec<u32> {

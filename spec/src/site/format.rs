@@ -22,6 +22,7 @@ pub struct Draft {
     pub thin: Vec<Thin>,
     pub compute: Compute,
     pub subsystems: Vec<Subsystem>,
+    pub environments: Vec<Environment>,
     pub staff: Staff,
     pub ranks: Ranks,
     pub job: Job,
@@ -90,6 +91,14 @@ pub struct Subsystem {
     pub hosts: Texts,
     #[serde(default)]
     pub env: BTreeMap<Text, Text>,
+}
+
+/// `[[environment]]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    pub name: Text,
+    pub prefix: Spanned<Texts>,
 }
 
 /// `[staff]`

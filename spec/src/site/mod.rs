@@ -50,12 +50,24 @@ pub struct Compiled {
     pub model: Model,
     /// The policy, ready to be stamped into the library.
     pub bytes: Vec<u8>,
+    /// What the library does not need to know.
+    pub environments: Vec<Environment>,
+}
+
+/// Pythons that a site tells from others by where they lie.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Environment {
+    /// What they are called.
+    pub name: String,
+    /// Globs over a record's `prefix`.
+    pub prefix: Vec<String>,
 }
 
 /// Compiles the site file `name` with this text, or says everything that is wrong with it.
 pub fn compile(name: &str, text: &str, around: &dyn Surroundings) -> Result<Compiled, Rejected> {
     let source = Rc::new(Source::new(name, text));
-    let draft = read_site(&source);
+    let mut draft = read_site(&source);
+    let environments = check::environments(&source, core::mem::take(&mut draft.environments));
     let lists: Vec<_> = draft.lists.iter().map(|(list, _)| list.name.clone()).collect();
     let mut shelf = Shelf::new(around);
     let model = check::model(&source, draft, around, &mut shelf);
@@ -64,7 +76,7 @@ pub fn compile(name: &str, text: &str, around: &dyn Surroundings) -> Result<Comp
     let sources = core::iter::once(source).chain(shelf.into_sources());
     let problems: Vec<Problem> = sources.flat_map(|source| source.problems()).collect();
     match encoded {
-        Ok(bytes) if problems.is_empty() => Ok(Compiled { model, bytes }),
+        Ok(bytes) if problems.is_empty() => Ok(Compiled { model, bytes, environments }),
         _ => Err(Rejected { problems }),
     }
 }
@@ -89,6 +101,7 @@ fn read_site(source: &Source) -> Draft {
             "thin" => draft.thin = tables(source, "thin", value),
             "compute" => draft.compute = source.read(value).unwrap_or_default(),
             "subsystem" => draft.subsystems = tables(source, "subsystem", value),
+            "environment" => draft.environments = tables(source, "environment", value),
             "staff" => draft.staff = source.read(value).unwrap_or_default(),
             "ranks" => draft.ranks = source.read(value).unwrap_or_default(),
             "job" => draft.job = source.read(value).unwrap_or_default(),
@@ -116,7 +129,7 @@ fn read_site(source: &Source) -> Draft {
 }
 
 const TABLES: &[&str] =
-    &["site", "transport", "endings", "thin", "compute", "subsystem", "staff", "ranks", "job", "list"];
+    &["site", "transport", "endings", "thin", "compute", "subsystem", "environment", "staff", "ranks", "job", "list"];
 
 fn tables<T: for<'d> serde::Deserialize<'d>>(source: &Source, name: &str, value: Spanned<DeValue<'_>>) -> Vec<T> {
     source.array(name, value).into_iter().filter_map(|table| source.read(table)).collect()

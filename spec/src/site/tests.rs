@@ -54,7 +54,7 @@ fn problem(more: &str) -> String {
 
 #[test]
 fn the_smallest_site_file_has_the_shipped_packages_and_the_usual_defaults() {
-    let Compiled { model, bytes } = site(&format!("{HEAD}[[list]]\nname = \"packages\"\n")).unwrap();
+    let Compiled { model, bytes, .. } = site(&format!("{HEAD}[[list]]\nname = \"packages\"\n")).unwrap();
     assert_eq!(model.system, "cori");
     assert_eq!(model.msgid, "customs");
     assert_eq!(model.facility, 16);
@@ -107,6 +107,9 @@ hosts = ["nid*"]
 name = "knl"
 hosts = ["nid0[2-9]*"]
 env = { SLURM_JOB_PARTITION = "knl*", A = "b" }
+[[environment]]
+name = "module"
+prefix = ["/opt/python/*", "/sw/*"]
 [staff]
 groups = ["nstaff", 500]
 [job]
@@ -138,7 +141,8 @@ per = "process"
 
 #[test]
 fn every_key_reaches_the_model() {
-    let Compiled { model, .. } = site(EVERYTHING).unwrap();
+    let Compiled { model, environments, .. } = site(EVERYTHING).unwrap();
+    assert_eq!((environments[0].name.as_str(), environments[0].prefix.len()), ("module", 2));
     assert_eq!(model.system, "co\\ri \"2\"");
     assert_eq!(model.facility, 3);
     assert_eq!(model.staff, [500, 4242]);
@@ -260,6 +264,7 @@ fn each_mistake_says_what_to_write_instead() {
         ),
         ("[[transport]]\nname = \"u\"\nservers = [\"unix:///x\"]\non = \"login\"", "4:6 bad-value `login` is no kind"),
         ("[[subsystem]]\nname = \"knl\"", "2:8 missing-key nothing is ever in this subsystem | add `hosts"),
+        ("[[environment]]\nname = \"ours\"\nprefix = []", "3:10 missing-key nothing is ever of this kind | add where"),
         ("[staff]\ngroups = [\"nobodies\"]", "2:11 not-found there is no group `nobodies` here | names are looked up"),
         ("[staff]\ngroups = [-1]", "2:10 wrong-type this is neither a group's name nor its number"),
         ("[ranks]\nenv = [\"$PMI_RANK\"]", "2:8 bad-value `$PMI_RANK` cannot name a variable | write the name alone"),

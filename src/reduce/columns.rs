@@ -1,0 +1,236 @@
+//! The columns of a batch of rows, as numbers of this program's own: what is in a dictionary is looked at once, however
+//! many rows have it.
+
+use crate::words::{Quick, Sets, Words};
+use anyhow::{Context, Result};
+use arrow::array::cast::AsArray;
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow::datatypes::{ArrowPrimitiveType, Int32Type};
+use std::collections::HashMap;
+
+/// A column of a batch.
+pub fn column<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+    rows.column_by_name(name).with_context(|| format!("no column {name}"))
+}
+
+/// A column of numbers.
+pub fn numbers<'a, T: ArrowPrimitiveType>(rows: &'a RecordBatch, name: &str) -> Result<&'a [T::Native]> {
+    let column = column(rows, name)?.as_primitive_opt::<T>().with_context(|| format!("{name} is of another type"))?;
+    Ok(column.values())
+}
+
+/// A column of yes and no.
+pub fn flags<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a BooleanArray> {
+    column(rows, name)?.as_boolean_opt().with_context(|| format!("{name} is neither yes nor no"))
+}
+
+/// What became of a dictionary: something for each of its texts.
+///
+/// Batches that follow each other often have the same dictionary. It is known again by the memory that it lies in, and is
+/// kept, so that nothing else can come to lie there meanwhile.
+struct Dictionary<T> {
+    texts: Option<StringArray>,
+    made: Vec<T>,
+}
+
+impl<T> Default for Dictionary<T> {
+    fn default() -> Self {
+        Dictionary { texts: None, made: Vec::new() }
+    }
+}
+
+impl<T> Dictionary<T> {
+    /// Whether it is another one than before.
+    fn take(&mut self, values: &ArrayRef, make: impl FnMut(&str) -> T) -> Result<bool> {
+        let texts = values.as_string_opt::<i32>().context("a dictionary of no texts")?;
+        let is_same = self.texts.as_ref().is_some_and(|known| {
+            let places = |texts: &StringArray| (texts.values().as_ptr(), texts.offsets().as_ptr(), texts.len());
+            places(known) == places(texts)
+        });
+        if !is_same {
+            self.made = texts.iter().map(Option::unwrap_or_default).map(make).collect();
+            self.texts = Some(texts.clone());
+        }
+        Ok(!is_same)
+    }
+}
+
+/// A column of texts, each made into something.
+pub struct Coded<T> {
+    name: &'static str,
+    dictionary: Dictionary<T>,
+    rows: Option<arrow::array::Int32Array>,
+}
+
+impl<T: Copy> Coded<T> {
+    /// The column of this name.
+    pub fn new(name: &'static str) -> Self {
+        Coded { name, dictionary: Dictionary::default(), rows: None }
+    }
+
+    /// Goes on to the next batch.
+    pub fn take(&mut self, rows: &RecordBatch, make: impl FnMut(&str) -> T) -> Result<()> {
+        let texts = column(rows, self.name)?;
+        let texts =
+            texts.as_dictionary_opt::<Int32Type>().with_context(|| format!("{} has no dictionary", self.name))?;
+        self.dictionary.take(texts.values(), make)?;
+        self.rows = Some(texts.keys().clone());
+        Ok(())
+    }
+
+    /// What was made of a row's text; `None` for null.
+    pub fn get(&self, row: usize) -> Option<T> {
+        let keys = self.rows.as_ref()?;
+        keys.is_valid(row).then(|| self.dictionary.made.get(keys.value(row) as usize).copied()).flatten()
+    }
+}
+
+/// A column of lists of names: each row has a set.
+pub struct Lists {
+    name: &'static str,
+    dictionary: Dictionary<u32>,
+    known: HashMap<Box<[i32]>, u32, Quick>,
+    keys: Option<arrow::array::Int32Array>,
+    offsets: Vec<i32>,
+    last: (Vec<i32>, u32),
+}
+
+impl Lists {
+    /// The column of this name.
+    pub fn new(name: &'static str) -> Self {
+        Lists {
+            name,
+            dictionary: Dictionary::default(),
+            known: HashMap::default(),
+            keys: None,
+            offsets: Vec::new(),
+            last: (Vec::new(), 0),
+        }
+    }
+
+    /// Goes on to the next batch.
+    pub fn take(&mut self, rows: &RecordBatch, words: &mut Words) -> Result<()> {
+        let lists =
+            column(rows, self.name)?.as_list_opt::<i32>().with_context(|| format!("{} is no list", self.name))?;
+        let texts = lists.values();
+        let texts =
+            texts.as_dictionary_opt::<Int32Type>().with_context(|| format!("{} has no dictionary", self.name))?;
+        if self.dictionary.take(texts.values(), |text| words.number(text))? {
+            self.known.clear();
+            self.last = (Vec::new(), 0);
+        }
+        self.keys = Some(texts.keys().clone());
+        self.offsets.clear();
+        self.offsets.extend_from_slice(lists.value_offsets());
+        Ok(())
+    }
+
+    /// The set of a row.
+    pub fn get(&mut self, row: usize, sets: &mut Sets) -> u32 {
+        let Some(keys) = &self.keys else { return 0 };
+        let keys = &keys.values()[self.offsets[row] as usize..self.offsets[row + 1] as usize];
+        // A job's processes lie together, and often load the same.
+        if self.last.0 == keys {
+            return self.last.1;
+        }
+        let set = match self.known.get(keys) {
+            Some(set) => *set,
+            None => {
+                let mut members: Vec<u32> = keys.iter().map(|key| self.dictionary.made[*key as usize]).collect();
+                let set = sets.number(&mut members);
+                self.known.insert(keys.into(), set);
+                set
+            }
+        };
+        self.last.0.clear();
+        self.last.0.extend_from_slice(keys);
+        self.last.1 = set;
+        set
+    }
+}
+
+/// The column of versions: each row has a set of names that are a package, a space and a version.
+pub struct Maps {
+    name: &'static str,
+    names: Dictionary<u32>,
+    values: Dictionary<u32>,
+    pairs: HashMap<(u32, u32), u32, Quick>,
+    known: HashMap<Box<[u64]>, u32, Quick>,
+    keys: Option<(arrow::array::Int32Array, arrow::array::Int32Array)>,
+    offsets: Vec<i32>,
+    last: (Vec<u64>, u32),
+    row: Vec<u64>,
+}
+
+impl Maps {
+    /// The column of this name.
+    pub fn new(name: &'static str) -> Self {
+        Maps {
+            name,
+            names: Dictionary::default(),
+            values: Dictionary::default(),
+            pairs: HashMap::default(),
+            known: HashMap::default(),
+            keys: None,
+            offsets: Vec::new(),
+            last: (Vec::new(), 0),
+            row: Vec::new(),
+        }
+    }
+
+    /// Goes on to the next batch.
+    pub fn take(&mut self, rows: &RecordBatch, words: &mut Words) -> Result<()> {
+        let maps = column(rows, self.name)?.as_map_opt().with_context(|| format!("{} is no map", self.name))?;
+        let coded = |texts: &ArrayRef| {
+            texts.as_dictionary_opt::<Int32Type>().cloned().with_context(|| format!("{} has no dictionary", self.name))
+        };
+        let (names, values) = (coded(maps.keys())?, coded(maps.values())?);
+        let is_new = self.names.take(names.values(), |text| words.number(text))?;
+        if self.values.take(values.values(), |text| words.number(text))? || is_new {
+            self.known.clear();
+            self.last = (Vec::new(), 0);
+        }
+        self.keys = Some((names.keys().clone(), values.keys().clone()));
+        self.offsets.clear();
+        self.offsets.extend_from_slice(maps.value_offsets());
+        Ok(())
+    }
+
+    /// The set of a row.
+    pub fn get(&mut self, row: usize, words: &mut Words, sets: &mut Sets) -> u32 {
+        let Some((names, values)) = &self.keys else { return 0 };
+        let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
+        let pair = |(name, value): (&i32, &i32)| (*name as u64) << 32 | *value as u64;
+        self.row.clear();
+        self.row.extend(names.values()[range.clone()].iter().zip(&values.values()[range]).map(pair));
+        if self.last.0 == self.row {
+            return self.last.1;
+        }
+        let set = match self.known.get(self.row.as_slice()) {
+            Some(set) => *set,
+            None => {
+                let mut members = Vec::new();
+                for pair in &self.row {
+                    let (name, value) =
+                        (self.names.made[(pair >> 32) as usize], self.values.made[(pair & 0xffff_ffff) as usize]);
+                    let word = match self.pairs.get(&(name, value)) {
+                        Some(word) => *word,
+                        None => {
+                            let text = format!("{} {}", words.text(name), words.text(value));
+                            let word = words.number(&text);
+                            self.pairs.insert((name, value), word);
+                            word
+                        }
+                    };
+                    members.push(word);
+                }
+                let set = sets.number(&mut members);
+                self.known.insert(self.row.as_slice().into(), set);
+                set
+            }
+        };
+        std::mem::swap(&mut self.last.0, &mut self.row);
+        self.last.1 = set;
+        set
+    }
+}

@@ -1,0 +1,499 @@
+//! A day of the dataset becomes rows of jobs and of users.
+
+use super::columns::{Coded, Lists, Maps, column, flags, numbers};
+use super::environment::{CONTAINER, Environments};
+use crate::dataset::merge::is_settled;
+use crate::dataset::read::open_coded;
+use crate::dataset::twins;
+use crate::tables::sets;
+use crate::words::{Quick, Sets, Words};
+use anyhow::{Context, Result};
+use arrow::array::cast::AsArray;
+use arrow::array::{Array, RecordBatch};
+use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use customs_spec::record::Field;
+use parquet::arrow::ProjectionMask;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Rows that are read at a time.
+const ROWS: usize = 65_536;
+
+/// What is asked of every day.
+pub struct Options {
+    /// Where Pythons come from.
+    pub environments: Environments,
+    /// Canaries that are believed.
+    pub canaries: HashSet<String>,
+    /// Go on without what cannot be read.
+    pub skip_damaged: bool,
+}
+
+/// What identifies a row of the table of jobs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct JobKey {
+    pub list: u32,
+    pub system: u32,
+    pub job_id: u32,
+}
+
+/// What identifies a row of the table of users.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UserKey {
+    pub list: u32,
+    pub system: u32,
+    pub subsystem: u32,
+    pub username: u32,
+    pub repo: u32,
+    pub is_staff: bool,
+    pub is_compute: bool,
+    pub is_jupyter: bool,
+}
+
+/// The rest of the row of a job.
+pub struct Job {
+    pub subsystem: u32,
+    pub username: u32,
+    pub repo: u32,
+    pub is_staff: bool,
+    pub is_compute: bool,
+    pub is_jupyter: bool,
+    pub num_nodes: i64,
+    /// Microseconds since 1970.
+    pub start: Option<i64>,
+    pub end: Option<i64>,
+    pub exits: u32,
+    pub counted: Counted,
+}
+
+/// What rows of both tables have.
+#[derive(Default)]
+pub struct Counted {
+    pub rate: Option<f64>,
+    pub processes: i64,
+    pub weight: f64,
+    /// A set of texts.
+    pub environments: u32,
+    /// Sets of names.
+    pub packages: u32,
+    pub direct: u32,
+    pub libraries: u32,
+    pub versions: u32,
+}
+
+/// A day, condensed. Numbers are those of `texts` and `names`.
+#[derive(Default)]
+pub struct Condensed {
+    jobs: HashMap<JobKey, usize, Quick>,
+    pub job_rows: Vec<(JobKey, Job)>,
+    users: HashMap<UserKey, usize, Quick>,
+    pub user_rows: Vec<(UserKey, Counted)>,
+    /// What there is a great deal of: user names, job ids.
+    pub texts: Words,
+    /// Sets of them.
+    pub text_sets: Sets,
+    pub records: u64,
+    pub canaries: u64,
+    pub claims: u64,
+    pub damaged: Vec<String>,
+}
+
+/// Names of packages and sets of them: there are few, and the same ones every day.
+#[derive(Default)]
+pub struct Names {
+    pub words: Words,
+    pub sets: Sets,
+    without: HashMap<(u32, u32), u32, Quick>,
+    ids: Vec<Option<i64>>,
+    /// Sets that the tables name.
+    pub named: sets::Sets,
+}
+
+impl Names {
+    /// The number by which the tables name a set.
+    pub fn id(&mut self, set: u32) -> i64 {
+        self.ids.resize(self.sets.len().max(self.ids.len()), None);
+        let words = &self.words;
+        let (members, named) = (self.sets.members(set), &mut self.named);
+        *self.ids[set as usize].get_or_insert_with(|| {
+            let mut names: Vec<Arc<str>> = members.iter().map(|name| words.text(*name).clone()).collect();
+            names.sort();
+            let id = sets::id(&names);
+            named.insert(id, names);
+            id
+        })
+    }
+
+    /// A set without one of its members.
+    fn without(&mut self, set: u32, name: u32) -> u32 {
+        if !self.sets.members(set).contains(&name) {
+            return set;
+        }
+        if let Some(known) = self.without.get(&(set, name)) {
+            return *known;
+        }
+        let mut rest: Vec<u32> = self.sets.members(set).iter().copied().filter(|member| *member != name).collect();
+        let rest = self.sets.number(&mut rest);
+        self.without.insert((set, name), rest);
+        rest
+    }
+}
+
+/// How a row counts.
+#[derive(Clone, Copy, PartialEq)]
+enum Standing {
+    /// Another one does.
+    Gone,
+    Counts,
+    /// It is a further part of a record that was counted.
+    Part,
+}
+
+/// Condenses a day.
+pub fn condense(files: &[PathBuf], options: &Options, names: &mut Names) -> Result<Condensed> {
+    let mut day = Condensed::default();
+    let mut readable = Vec::new();
+    for file in files {
+        match open_coded(file) {
+            Ok(_) => readable.push(file.clone()),
+            Err(error) => day.damage(file, error, options)?,
+        }
+    }
+    // What was merged altogether has each process once.
+    let standings = if is_settled(&readable) { vec![None; readable.len()] } else { standings(&readable)? };
+    for (file, standings) in readable.iter().zip(standings) {
+        let mut rows = Reader::new(options);
+        if let Err(error) = rows.read(file, standings.as_deref(), options, names, &mut day) {
+            day.damage(file, error, options)?;
+        }
+    }
+    Ok(day)
+}
+
+fn standings(files: &[PathBuf]) -> Result<Vec<Option<Vec<Standing>>>> {
+    let twins = twins::find(files)?;
+    let mut all: Vec<Option<Vec<Standing>>> = twins
+        .stays
+        .iter()
+        .map(|stays| {
+            Some(
+                stays
+                    .as_ref()?
+                    .values()
+                    .iter()
+                    .map(|stays| if stays { Standing::Counts } else { Standing::Gone })
+                    .collect(),
+            )
+        })
+        .collect();
+    for parts in &twins.parts {
+        for (at, (file, row)) in parts.iter().enumerate() {
+            let standing = if at == 0 { Standing::Counts } else { Standing::Part };
+            if let Some(place) =
+                all.get_mut(*file).and_then(Option::as_mut).and_then(|rows| rows.get_mut(*row as usize))
+            {
+                *place = standing;
+            }
+        }
+    }
+    Ok(all)
+}
+
+impl Condensed {
+    fn damage(&mut self, file: &Path, error: anyhow::Error, options: &Options) -> Result<()> {
+        if !options.skip_damaged {
+            let hint = "move it out of the dataset, or go on without it with --skip-damaged";
+            return Err(error.context(format!("{} is damaged: {hint}", file.display())));
+        }
+        self.damaged.push(file.display().to_string());
+        Ok(())
+    }
+}
+
+/// Columns that are read, as they go from batch to batch.
+struct Reader {
+    list: Coded<u32>,
+    system: Coded<u32>,
+    subsystem: Coded<u32>,
+    username: Coded<u32>,
+    repo: Coded<u32>,
+    job_id: Coded<u32>,
+    exit: Coded<u32>,
+    /// The class of an environment, as a set of texts with that one in it.
+    prefix: Coded<Option<u32>>,
+    executable: Coded<u32>,
+    in_container: Coded<bool>,
+    is_kernel: Coded<bool>,
+    is_conda: Coded<bool>,
+    is_believed: Coded<bool>,
+    packages: Lists,
+    direct: Lists,
+    libraries: Lists,
+    versions: Maps,
+}
+
+impl Reader {
+    fn new(_: &Options) -> Self {
+        Reader {
+            list: Coded::new(Field::List.key()),
+            system: Coded::new(Field::System.key()),
+            subsystem: Coded::new(Field::Subsystem.key()),
+            username: Coded::new(Field::Username.key()),
+            repo: Coded::new(Field::Repo.key()),
+            job_id: Coded::new(Field::JobId.key()),
+            exit: Coded::new(Field::Exit.key()),
+            prefix: Coded::new(Field::Prefix.key()),
+            executable: Coded::new(Field::Executable.key()),
+            in_container: Coded::new(Field::Container.key()),
+            is_kernel: Coded::new(Field::Main.key()),
+            is_conda: Coded::new(Field::Main.key()),
+            is_believed: Coded::new(Field::Canary.key()),
+            packages: Lists::new(Field::Packages.key()),
+            direct: Lists::new(Field::Direct.key()),
+            libraries: Lists::new(Field::Libraries.key()),
+            versions: Maps::new(Field::Versions.key()),
+        }
+    }
+
+    fn read(
+        &mut self,
+        file: &Path,
+        standings: Option<&[Standing]>,
+        options: &Options,
+        names: &mut Names,
+        day: &mut Condensed,
+    ) -> Result<()> {
+        let reader = open_coded(file)?;
+        let fields = [
+            Field::List,
+            Field::System,
+            Field::Subsystem,
+            Field::Username,
+            Field::Uid,
+            Field::Executable,
+            Field::Main,
+            Field::Prefix,
+            Field::IsCompute,
+            Field::Container,
+            Field::IsStaff,
+            Field::JobId,
+            Field::NumNodes,
+            Field::Repo,
+            Field::Start,
+            Field::Elapsed,
+            Field::Exit,
+            Field::Packages,
+            Field::Versions,
+            Field::Direct,
+            Field::Libraries,
+            Field::Rate,
+            Field::Weight,
+            Field::Canary,
+        ];
+        let mask = ProjectionMask::columns(reader.parquet_schema(), fields.iter().map(|field| field.key()));
+        let mut first = 0;
+        for rows in reader.with_projection(mask).with_batch_size(ROWS).build()? {
+            let rows = rows?;
+            let standings = standings.map(|standings| &standings[first..first + rows.num_rows()]);
+            self.take(&rows, standings, options, names, day).with_context(|| format!("rows {first} and on"))?;
+            first += rows.num_rows();
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        rows: &RecordBatch,
+        standings: Option<&[Standing]>,
+        options: &Options,
+        names: &mut Names,
+        day: &mut Condensed,
+    ) -> Result<()> {
+        for texts in [
+            &mut self.list,
+            &mut self.system,
+            &mut self.subsystem,
+            &mut self.username,
+            &mut self.repo,
+            &mut self.job_id,
+        ] {
+            texts.take(rows, |text| day.texts.number(text))?;
+        }
+        let class = |prefix: &str, day: &mut Condensed| {
+            let class = day.texts.number(options.environments.class(prefix));
+            day.text_sets.number(&mut vec![class])
+        };
+        self.exit.take(rows, |text| {
+            let exit = day.texts.number(text);
+            day.text_sets.number(&mut vec![exit])
+        })?;
+        self.prefix.take(rows, |text| (!text.is_empty()).then(|| class(text, day)))?;
+        self.executable.take(rows, |text| class(text.rsplit_once("/bin/").map_or(text, |(prefix, _)| prefix), day))?;
+        let container = day.texts.number(CONTAINER);
+        let container = day.text_sets.number(&mut vec![container]);
+        self.in_container.take(rows, |text| !text.is_empty())?;
+        self.is_kernel.take(rows, is_kernel)?;
+        // As the paper has it: the tool conda uses multiprocessing for itself.
+        self.is_conda.take(rows, |main| main.ends_with("/bin/conda"))?;
+        self.is_believed.take(rows, |canary| options.canaries.contains(canary))?;
+        for lists in [&mut self.packages, &mut self.direct, &mut self.libraries] {
+            lists.take(rows, &mut names.words)?;
+        }
+        self.versions.take(rows, &mut names.words)?;
+        let uids = numbers::<Int64Type>(rows, Field::Uid.key())?;
+        let nodes = numbers::<Int64Type>(rows, Field::NumNodes.key())?;
+        let elapsed = numbers::<Float64Type>(rows, Field::Elapsed.key())?;
+        let starts =
+            column(rows, Field::Start.key())?.as_primitive_opt::<TimestampMicrosecondType>().context("start")?;
+        let rates = column(rows, Field::Rate.key())?.as_primitive_opt::<Float64Type>().context("rate")?;
+        let weights = column(rows, Field::Weight.key())?.as_primitive_opt::<Float64Type>().context("weight")?;
+        let (is_compute, is_staff) = (flags(rows, Field::IsCompute.key())?, flags(rows, Field::IsStaff.key())?);
+        let (nothing, multiprocessing) = (day.texts.number(""), names.words.number("multiprocessing"));
+        let kernels = ["ipykernel", "jupyterlab", "notebook", "jupyter_server", "jupyterhub"]
+            .map(|name| names.words.number(name));
+        // The rows of a job lie together: the row of the last one is often the one that is wanted.
+        let mut last_job: Option<(JobKey, usize)> = None;
+        let mut last_user: Option<(UserKey, usize)> = None;
+        for row in 0..rows.num_rows() {
+            let standing = standings.map_or(Standing::Counts, |standings| standings[row]);
+            if standing == Standing::Gone {
+                continue;
+            }
+            let counts = i64::from(standing == Standing::Counts);
+            match self.is_believed.get(row) {
+                Some(true) => {
+                    day.canaries += counts as u64;
+                    continue;
+                }
+                Some(false) => day.claims += counts as u64,
+                None => {}
+            }
+            day.records += counts as u64;
+            let mut found = [
+                self.packages.get(row, &mut names.sets),
+                self.direct.get(row, &mut names.sets),
+                self.libraries.get(row, &mut names.sets),
+                self.versions.get(row, &mut names.words, &mut names.sets),
+            ];
+            if self.is_conda.get(row) == Some(true) {
+                found = found.map(|set| names.without(set, multiprocessing));
+            }
+            let [packages, direct, libraries, versions] = found;
+            let environment = match self.in_container.get(row) {
+                Some(true) => container,
+                _ => self.prefix.get(row).flatten().or(self.executable.get(row)).unwrap_or(0),
+            };
+            let rate = rates.is_valid(row).then(|| rates.value(row));
+            let weight = if weights.is_valid(row) { weights.value(row) } else { 1.0 } * counts as f64;
+            let is_jupyter = self.is_kernel.get(row) == Some(true)
+                || kernels.iter().any(|kernel| names.sets.members(packages).binary_search(kernel).is_ok());
+            let text = |column: &Coded<u32>| column.get(row).unwrap_or(nothing);
+            let username = match text(&self.username) {
+                empty if empty == nothing && uids[row] >= 0 => day.texts.number(&format!("uid:{}", uids[row])),
+                name => name,
+            };
+            let (list, system) = (text(&self.list), text(&self.system));
+            let key = UserKey {
+                list,
+                system,
+                subsystem: text(&self.subsystem),
+                username,
+                repo: text(&self.repo),
+                is_staff: is_staff.value(row),
+                is_compute: is_compute.value(row),
+                is_jupyter,
+            };
+            let at = match last_user {
+                Some((last, at)) if last == key => at,
+                _ => *day.users.entry(key).or_insert_with(|| {
+                    day.user_rows.push((key, Counted::default()));
+                    day.user_rows.len() - 1
+                }),
+            };
+            last_user = Some((key, at));
+            let mut add = |counted: &mut Counted, text_sets: &mut Sets| {
+                counted.rate = counted.rate.or(rate);
+                counted.processes += counts;
+                counted.weight += weight;
+                counted.environments = text_sets.union(counted.environments, environment);
+                counted.packages = names.sets.union(counted.packages, packages);
+                counted.direct = names.sets.union(counted.direct, direct);
+                counted.libraries = names.sets.union(counted.libraries, libraries);
+                counted.versions = names.sets.union(counted.versions, versions);
+            };
+            add(&mut day.user_rows[at].1, &mut day.text_sets);
+            let job_id = text(&self.job_id);
+            if job_id == nothing {
+                continue;
+            }
+            let job_key = JobKey { list, system, job_id };
+            let at = match last_job {
+                Some((last, at)) if last == job_key => at,
+                _ => *day.jobs.entry(job_key).or_insert_with(|| {
+                    day.job_rows.push((job_key, Job::of(&key)));
+                    day.job_rows.len() - 1
+                }),
+            };
+            last_job = Some((job_key, at));
+            let job = &mut day.job_rows[at].1;
+            job.also(&key, &day.texts);
+            job.num_nodes = job.num_nodes.max(nodes[row]);
+            if starts.is_valid(row) {
+                let (start, end) = (starts.value(row), starts.value(row).saturating_add((elapsed[row] * 1e6) as i64));
+                job.start = Some(job.start.map_or(start, |known| known.min(start)));
+                job.end = Some(job.end.map_or(end, |known| known.max(end)));
+            }
+            if let Some(exit) = self.exit.get(row) {
+                job.exits = day.text_sets.union(job.exits, exit);
+            }
+            add(&mut job.counted, &mut day.text_sets);
+        }
+        Ok(())
+    }
+}
+
+impl Job {
+    fn of(key: &UserKey) -> Self {
+        Job {
+            subsystem: key.subsystem,
+            username: key.username,
+            repo: key.repo,
+            is_staff: key.is_staff,
+            is_compute: key.is_compute,
+            is_jupyter: key.is_jupyter,
+            num_nodes: 0,
+            start: None,
+            end: None,
+            exits: 0,
+            counted: Counted::default(),
+        }
+    }
+
+    /// Another process of it. Where they differ, a compute node's word counts more, and then what comes first in the
+    /// alphabet: whatever the order in which they are read.
+    fn also(&mut self, other: &UserKey, texts: &Words) {
+        self.is_staff |= other.is_staff;
+        self.is_jupyter |= other.is_jupyter;
+        let same = (self.subsystem, self.username, self.repo) == (other.subsystem, other.username, other.repo);
+        if same && self.is_compute == other.is_compute {
+            return;
+        }
+        let told = |is_compute: bool, subsystem: u32, username: u32, repo: u32| {
+            let text = |number: u32| texts.text(number).clone();
+            (!is_compute, text(subsystem), text(username), text(repo))
+        };
+        let own = told(self.is_compute, self.subsystem, self.username, self.repo);
+        if told(other.is_compute, other.subsystem, other.username, other.repo) < own {
+            (self.subsystem, self.username, self.repo) = (other.subsystem, other.username, other.repo);
+        }
+        self.is_compute |= other.is_compute;
+    }
+}
+
+/// Whether a program is a Jupyter kernel or server, by its path.
+fn is_kernel(main: &str) -> bool {
+    ["ipykernel_launcher", "/ipykernel/", "/bin/jupyter", "jupyterhub-singleuser"]
+        .iter()
+        .any(|sign| main.contains(sign))
+}

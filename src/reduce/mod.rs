@@ -1,0 +1,278 @@
+//! `customs reduce`: a dataset becomes tables that a laptop holds.
+//!
+//! ```text
+//! a day's files → columns (numbers for texts) → day (rows of jobs and users) → rows → a file a month
+//! ```
+//!
+//! No query engine, because what costs those is to group by texts: here what is in a dictionary is looked at once, and a
+//! row is a few look-ups by small numbers. Days are independent of each other. A day that was reduced is left as it is
+//! until its files change; where they are gone the day stays, so what was reduced need not be kept.
+
+mod columns;
+mod day;
+mod environment;
+mod rows;
+
+use crate::canary::ledger;
+use crate::cli::Reduce;
+use crate::dataset::{self, Dataset, read};
+use crate::tables::sets::Sets;
+use crate::tables::write::{DAYS, Day, create};
+use crate::tables::{self, JOBS, Month, Tables, USERS, schema, sets};
+use crate::{progress, site, stdout};
+use anyhow::{Context, Result, ensure};
+use arrow::array::cast::AsArray;
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Date32Type, SchemaRef};
+use chrono::{Datelike, NaiveDate};
+use day::{Names, Options};
+use environment::Environments;
+use serde_json::json;
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Changes when the same files would give other tables.
+const VERSION: &str = "1";
+
+/// What came of it.
+#[derive(Default)]
+pub struct Outcome {
+    reduced: u64,
+    unchanged: u64,
+    records: u64,
+    canaries: u64,
+    claims: u64,
+    damaged: Vec<String>,
+}
+
+/// Reduces, and says what came of it.
+pub fn run(args: &Reduce) -> Result<ExitCode> {
+    say(args, &reduce(args)?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reduces.
+pub fn reduce(args: &Reduce) -> Result<Outcome> {
+    let dataset = Dataset::open(&args.dataset)?;
+    let days = days(&dataset, args)?;
+    ensure!(
+        !days.is_empty(),
+        "{} has no days from {} to {}: a dataset has folders such as date=2026-11-22",
+        args.dataset.display(),
+        args.from.map_or("the first".to_string(), |day| day.to_string()),
+        args.to.map_or("the last".to_string(), |day| day.to_string())
+    );
+    let mut canaries = HashSet::new();
+    for file in &args.ledger {
+        canaries.extend(ledger::read(file)?.0.into_keys());
+    }
+    let own = args.site.as_deref().map(environments_of).transpose()?.unwrap_or_default();
+    let about = digest(&own, &canaries, args.skip_damaged);
+    let options = Options { environments: Environments::new(own), canaries, skip_damaged: args.skip_damaged };
+    let tables = Tables::create(&args.out)?;
+    let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
+    let mut reducer = Reducer { dataset, tables, options, about, again: args.again, workers: Vec::new() };
+    reducer.workers.resize_with(threads, Mutex::default);
+    let mut months: BTreeMap<Month, Vec<NaiveDate>> = BTreeMap::new();
+    for day in &days {
+        months.entry(Month::of(*day)).or_default().push(*day);
+    }
+    let bar = progress::bar(days.len() as u64, "{spinner} day {pos} of {len} {wide_bar} {eta}");
+    let mut outcome = Outcome::default();
+    for (month, days) in months {
+        reducer.month(month, &days, &mut outcome, &bar)?;
+    }
+    sets::compact(&reducer.tables)?;
+    bar.finish_and_clear();
+    Ok(outcome)
+}
+
+fn say(args: &Reduce, outcome: &Outcome) -> Result<()> {
+    let Outcome { reduced, unchanged, records, canaries, claims, damaged } = outcome;
+    for file in damaged {
+        eprintln!("customs: {file} cannot be read and was left out");
+    }
+    if *claims > 0 && args.ledger.is_empty() && !args.json {
+        eprintln!(
+            "customs: {claims} records say that they are canaries' and are counted as everybody's: name the ledger with --ledger to leave them out"
+        );
+    }
+    if args.json {
+        let answer = json!({ "days": reduced, "unchanged": unchanged, "records": records, "canaries": canaries, "claims": claims, "damaged": damaged });
+        return stdout::answer(&format!("{answer}\n"));
+    }
+    stdout::answer(&format!(
+        "{}: {reduced} days reduced, {records} records; {unchanged} days had not changed\n",
+        args.out.display()
+    ))
+}
+
+/// The days of the dataset that are asked for.
+fn days(dataset: &Dataset, args: &Reduce) -> Result<Vec<NaiveDate>> {
+    let is_meant = |day: &NaiveDate| args.from.is_none_or(|from| *day >= from) && args.to.is_none_or(|to| *day <= to);
+    Ok(dataset.days()?.into_iter().map(|day| day.date()).filter(is_meant).collect())
+}
+
+/// The `[[environment]]` of a site file.
+fn environments_of(site: &Path) -> Result<Vec<(String, Vec<String>)>> {
+    let environments = site::compile(site)?.environments;
+    Ok(environments.into_iter().map(|environment| (environment.name, environment.prefix)).collect())
+}
+
+/// What the options are, as far as they change the tables.
+fn digest(environments: &[(String, Vec<String>)], canaries: &HashSet<String>, skip_damaged: bool) -> String {
+    let mut canaries: Vec<&String> = canaries.iter().collect();
+    canaries.sort();
+    json!([VERSION, environments, canaries, skip_damaged]).to_string()
+}
+
+struct Reducer {
+    dataset: Dataset,
+    tables: Tables,
+    options: Options,
+    about: String,
+    again: bool,
+    /// What each thread knows of names from one day to the next.
+    workers: Vec<Mutex<Names>>,
+}
+
+/// A day that was reduced.
+struct Reduced {
+    date: NaiveDate,
+    jobs: RecordBatch,
+    users: RecordBatch,
+    day: Day,
+}
+
+impl Reducer {
+    fn month(
+        &mut self,
+        month: Month,
+        days: &[NaiveDate],
+        outcome: &mut Outcome,
+        bar: &indicatif::ProgressBar,
+    ) -> Result<()> {
+        let lock = self.tables.lock(&month.to_string(), false)?;
+        ensure!(lock.is_some(), "{month} is being reduced by another `customs reduce`: give each months of its own");
+        let path = self.tables.file(JOBS, month);
+        let mut known = tables::days(&path)?;
+        let mut todo = Vec::new();
+        for date in days {
+            let made_from = self.made_from(*date)?;
+            if !self.again && known.get(date).is_some_and(|day| day.made_from == made_from) {
+                outcome.unchanged += 1;
+                bar.inc(1);
+            } else {
+                todo.push(*date);
+            }
+        }
+        if todo.is_empty() {
+            return Ok(());
+        }
+        let next = AtomicUsize::new(0);
+        let this = &*self;
+        let work = |names: &Mutex<Names>| -> Result<Vec<Reduced>> {
+            let mut names = names.lock().map_err(|_| anyhow::anyhow!("a thread has died"))?;
+            let mut done = Vec::new();
+            while let Some(date) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
+                done.push(this.day(*date, &mut names).with_context(|| format!("{date} cannot be reduced"))?);
+                bar.inc(1);
+            }
+            Ok(done)
+        };
+        let done: Vec<Result<Vec<Reduced>>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = this.workers.iter().map(|names| scope.spawn(|| work(names))).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|_| anyhow::bail!("a thread has died")))
+                .collect()
+        });
+        let mut reduced: Vec<Reduced> = done.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        reduced.sort_by_key(|reduced| reduced.date);
+        for Reduced { date, day, .. } in &reduced {
+            outcome.reduced += 1;
+            outcome.records += day.records;
+            outcome.canaries += day.canaries;
+            outcome.claims += day.claims;
+            outcome.damaged.extend(day.damaged.iter().cloned());
+            known.insert(*date, day.clone());
+        }
+        // Sets first: nothing in the tables names one that is not there. Jobs last: they say which days there are.
+        self.name_sets()?;
+        let said = serde_json::to_string(&known)?;
+        let users = reduced.iter().map(|reduced| (reduced.date, &reduced.users)).collect();
+        let jobs = reduced.iter().map(|reduced| (reduced.date, &reduced.jobs)).collect();
+        let (users, jobs) = std::thread::scope(|scope| {
+            let users = scope.spawn(|| self.written(USERS, &schema::USERS, month, users, Vec::new()));
+            let jobs = self.written(JOBS, &schema::JOBS, month, jobs, vec![(DAYS, said)]);
+            (users.join().unwrap_or_else(|_| anyhow::bail!("a thread has died")), jobs)
+        });
+        users?.finish()?;
+        jobs?.finish()
+    }
+
+    /// What a day's rows would be made from.
+    fn made_from(&self, date: NaiveDate) -> Result<String> {
+        let mut about = self.about.clone();
+        for file in self.dataset.files(&dataset::Day::from(date))? {
+            let length = file.metadata().map_or(0, |file| file.len());
+            about.push_str(&format!("\n{} {length}", file.file_name().unwrap_or_default().display()));
+        }
+        Ok(format!("{:032x}", customs_spec::hash::of_parts([0, 0], &[about.as_bytes()])))
+    }
+
+    fn day(&self, date: NaiveDate, names: &mut Names) -> Result<Reduced> {
+        read::again(|| {
+            let made_from = self.made_from(date)?;
+            let condensed = day::condense(&self.dataset.files(&dataset::Day::from(date))?, &self.options, names)?;
+            let (jobs, users) = (rows::jobs(&condensed, date, names)?, rows::users(&condensed, date, names)?);
+            let day::Condensed { records, canaries, claims, damaged, .. } = condensed;
+            Ok(Reduced { date, jobs, users, day: Day { made_from, records, canaries, claims, damaged } })
+        })
+    }
+
+    /// The sets that were named for the first time get into the table.
+    fn name_sets(&mut self) -> Result<()> {
+        let mut fresh = Sets::new();
+        for names in &mut self.workers {
+            let names = names.get_mut().map_err(|_| anyhow::anyhow!("a thread has died"))?;
+            for (id, set) in std::mem::take(&mut names.named) {
+                if let Some(other) = fresh.insert(id, set.clone()) {
+                    ensure!(other == set, "two sets have the number {id}");
+                }
+            }
+        }
+        sets::add(&self.tables, &fresh)
+    }
+
+    /// A month's file, still to be finished: the rows of these days, and of all others those that it has.
+    fn written(
+        &self,
+        table: &str,
+        schema: &SchemaRef,
+        month: Month,
+        mut rows: BTreeMap<NaiveDate, &RecordBatch>,
+        said: Vec<(&str, String)>,
+    ) -> Result<crate::whole::WholeFile> {
+        let path = self.tables.file(table, month);
+        let mut out = create(&path, schema.clone(), said)?;
+        let new: HashSet<i32> = rows.keys().map(Datelike::num_days_from_ce).collect();
+        if path.exists() {
+            for batch in tables::open(&path)?.build()? {
+                let batch = batch?;
+                let dates = batch.column(0).as_primitive_opt::<Date32Type>().context("the first column is no date")?;
+                let stays: BooleanArray =
+                    dates.values().iter().map(|date| Some(!new.contains(&(date + rows::EPOCH)))).collect();
+                out.write(&filter_record_batch(&batch, &stays)?)?;
+            }
+        }
+        while let Some((_, batch)) = rows.pop_first() {
+            out.write(batch)?;
+        }
+        Ok(out)
+    }
+}

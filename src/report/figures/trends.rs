@@ -1,0 +1,60 @@
+//! How use changes from month to month.
+
+use super::{Figure, Source, share};
+use crate::report::draw::lines::{Line, draw};
+use crate::report::table::{Kind, Table};
+
+/// Packages that are drawn.
+const SHOWN: usize = 8;
+
+/// Users of packages by month.
+pub fn figure(source: &Source) -> Figure {
+    let columns = [
+        ("month", Kind::Text),
+        ("package", Kind::Text),
+        ("users", Kind::Count),
+        ("share", Kind::Real),
+        ("jobs", Kind::Count),
+    ];
+    let mut table = Table::new(&columns);
+    for (period, counts) in source.months {
+        let all = counts.users.count();
+        let month = period.name.as_str();
+        table.push([month.into(), "".into(), all.into(), 1.0.into(), counts.jobs.jobs.into()]);
+        let mut packages: Vec<(&str, u64, u64)> = counts
+            .package_users
+            .iter()
+            .map(|(name, users)| {
+                (source.name(*name), users.count(), counts.package_jobs.get(name).map_or(0, |cell| cell.jobs))
+            })
+            .collect();
+        packages.sort_unstable();
+        for (package, users, jobs) in packages {
+            table.push([month.into(), package.into(), users.into(), share(users, all).into(), jobs.into()]);
+        }
+    }
+    let mut most: Vec<(u32, u64)> =
+        source.counts.package_users.iter().map(|(name, users)| (*name, users.count())).collect();
+    most.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| source.name(one.0).cmp(source.name(other.0))));
+    most.truncate(SHOWN);
+    let months: Vec<String> = source.months.iter().map(|(period, _)| period.name.clone()).collect();
+    let lines: Vec<Line> = most
+        .iter()
+        .map(|(name, _)| Line {
+            name: source.name(*name).to_string(),
+            values: source
+                .months
+                .iter()
+                .map(|(_, counts)| Some(counts.package_users.get(name).map_or(0.0, |users| users.count() as f64)))
+                .collect(),
+        })
+        .collect();
+    let title = "Users by month";
+    Figure {
+        key: "trends".to_string(),
+        title: title.to_string(),
+        text: "Unique users of a package in each month, the most used packages of the period. A month at either end may be cut off. Rows without a package are all who ran Python.".to_string(),
+        drawing: (months.len() > 1 && !lines.is_empty()).then(|| draw(title, "unique users in the month", &months, &lines)),
+        table,
+    }
+}
