@@ -291,6 +291,56 @@ fn a_long_list_arrives_in_parts_that_each_stand_alone() {
     assert_eq!(seen.len(), 200);
 }
 
+/// An object of no content, preloaded as `link`, which leads to `file`.
+fn with_a_library(pattern: &str, file: &str, link: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("nothing.c");
+    fs::write(&source, "void nothing(void) {}\n").unwrap();
+    let file = folder.path().join(file);
+    let built = Command::new("cc").args(["-shared", "-nostdlib", "-o"]).arg(&file).arg(&source).status().unwrap();
+    assert!(built.success());
+    let link = folder.path().join(link);
+    if link != file {
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+    }
+    let package = format!("[[package]]\nname = \"wanted\"\nlibrary = [\"{pattern}\"]\n");
+    let outcome = under(SITE, &package, |library| {
+        let mut command = bare(python());
+        command.args(["-c", "pass"]).env("LD_PRELOAD", format!("{}:{library}", link.display()));
+        command
+    });
+    outcome.record().clone()
+}
+
+#[test]
+fn libraries_are_found_by_the_names_of_their_files_and_not_of_links() {
+    for (pattern, file, link, version) in [
+        ("libwanted.so*", "libwanted.so.1.2.3", "libwanted.so.1", json!({"wanted": "1.2.3"})),
+        ("libwanted.so*", "libwanted.so.1.2.3", "libanother.so", json!({"wanted": "1.2.3"})),
+        ("libwanted*", "libwanted.so", "libwanted.so", Value::Null),
+    ] {
+        let record = with_a_library(pattern, file, link);
+        assert_eq!(record["libraries"], json!(["wanted"]), "{file} by {link}: {record}");
+        assert_eq!(record["versions"], version);
+    }
+    assert!(with_a_library("libwanted.so*", "libanother.so", "libwanted.so").get("libraries").is_none());
+}
+
+#[test]
+fn a_library_that_every_program_is_linked_with_is_found_where_a_site_asks_for_it() {
+    for pattern in ["libc.so*", "libc[.-]*so*", "*c.so.6"] {
+        let record = with_a_library(pattern, "libanother.so", "libanother.so");
+        assert_eq!(record["libraries"], json!(["wanted"]), "{pattern}: {record}");
+        let package = format!("[[package]]\nname = \"wanted\"\nlibrary = [\"{pattern}\"]\n");
+        let outcome = under(SITE, &package, |library| {
+            let mut command = bare(python());
+            command.args(["-c", "pass"]).env("LD_PRELOAD", library);
+            command
+        });
+        assert_eq!(outcome.record()["libraries"], json!(["wanted"]), "{pattern}");
+    }
+}
+
 #[test]
 fn a_version_is_found_in_the_name_of_a_dist_info_folder_where_a_site_wants_it() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! Programs that start processes of their own and talk to them: Jupyter's kernels, papermill, gunicorn, Dask, a loader
-//! of batches, Ray. Which process reports what, and that all of them run as they do without the library.
+//! Programs that start processes of their own and talk to them: Jupyter's kernels and server, papermill, gunicorn, Dask,
+//! a loader of batches, Ray. Which process reports what, and that all of them run as they do without the library.
 
 use crate::recorder::{Site, reap_all};
 use crate::support::hosts::{cache, venv};
@@ -14,8 +14,18 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// What is looked for; `colorsys` and `wave` are what no program here imports on its own account.
-const PACKAGES: [&str; 9] =
-    ["colorsys", "wave", "numpy", "ipykernel", "jupyter_client", "papermill", "gunicorn", "distributed", "ray"];
+const PACKAGES: [&str; 10] = [
+    "colorsys",
+    "wave",
+    "numpy",
+    "ipykernel",
+    "jupyter_client",
+    "jupyter_server",
+    "papermill",
+    "gunicorn",
+    "distributed",
+    "ray",
+];
 
 fn site() -> Site {
     Site::with("", &PACKAGES.map(|name| format!("[[package]]\nname = \"{name}\"\n")).concat())
@@ -118,6 +128,39 @@ fn each_kernel_of_jupyter_is_reported_with_what_its_cells_imported() {
         expected.sort();
         assert_eq!(told(&records), expected, "{word}: {records:?}");
     }
+}
+
+#[test]
+fn what_a_kernels_cells_bind_is_direct_though_ipython_empties_their_namespace() {
+    let Some(python) = venv("services") else { return };
+    let Trial { output, records, .. } = same(&python, &["cells.py"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let kernel = records.iter().find(|record| record["packages"][0] == "colorsys").expect("the kernel's record");
+    assert_eq!(kernel["packages"], json!(["colorsys", "wave", "ipykernel", "jupyter_client", "papermill"]), "{kernel}");
+    // What the kernel's own launcher binds was `__main__`'s too. Of `papermill`, which was imported, nothing is bound.
+    assert_eq!(kernel["direct"], json!(["colorsys", "wave", "ipykernel"]), "{kernel}");
+    assert_eq!(kernel["exit"], "normal");
+}
+
+#[test]
+fn a_jupyter_server_and_the_kernels_that_it_starts_over_rest_are_reported() {
+    let Some(python) = venv("services") else { return };
+    let Trial { output, records, .. } = same(&python, &["rest.py"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    for line in ["stdout 'wave\\n'", "stdout 'colorsys\\n'", "delete 204 None", "left True", "server 0"] {
+        assert!(printed.contains(line), "{printed}");
+    }
+    let kernel = ["ipykernel", "jupyter_client"];
+    let mut expected = vec![
+        ("normal".to_owned(), vec![], None),
+        ("normal".to_owned(), vec!["ipykernel", "jupyter_client", "jupyter_server"], None),
+        // One was shut down by a request, the other by the server when SIGTERM ended that.
+        ("normal".to_owned(), [&["wave"], &kernel[..]].concat(), None),
+        ("normal".to_owned(), [&["colorsys"], &kernel[..]].concat(), None),
+    ];
+    expected.sort();
+    assert_eq!(told(&records), expected, "{records:?}");
 }
 
 /// What the cells of a notebook have become.

@@ -6,6 +6,7 @@ use crate::environment::Environment;
 use crate::errno;
 use crate::imports;
 use crate::job::Claims;
+use crate::libraries;
 use crate::memory::{self, Notes, State};
 use crate::objects;
 use crate::process::Process;
@@ -89,6 +90,7 @@ fn prepare(State { notes, found, known, versions, others, .. }: &mut State) -> O
     let policy = memory::verified_policy();
     let claims = Claims::read(policy, Environment::of_process()?);
     // A child that was forked and starts an interpreter of its own has found nothing yet.
+    let libc = objects::find(|object| object.symbols().filter(|symbols| symbols.address(errno::NAME).is_some()));
     found.fill(0);
     known.fill(0);
     versions.clear();
@@ -100,7 +102,8 @@ fn prepare(State { notes, found, known, versions, others, .. }: &mut State) -> O
         process: Process::identify(),
         user: Some(User::of_process(policy, &claims)),
         claims: Some(claims),
-        errno: errno::location(),
+        errno: libc.as_ref().and_then(errno::location),
+        single_threaded: libc.as_ref().and_then(libraries::single_threaded),
         pid: sys::pid(),
         restrictions: sys::restrictions(),
         ..Notes::NOTHING

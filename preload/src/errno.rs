@@ -1,14 +1,17 @@
 //! `errno`, kept as it was found: rule 5.
 
-use crate::objects;
-use core::ffi::{c_int, c_void};
+use crate::objects::Symbols;
+use core::ffi::{CStr, c_int, c_void};
 
 /// How a libc reaches `errno` of the calling thread: `int *__errno_location(void)` in glibc and musl.
 pub type Location = unsafe extern "C" fn() -> *mut c_int;
 
+/// Its name, by which a libc is known, too.
+pub const NAME: &CStr = c"__errno_location";
+
 /// Finds it; done when an interpreter starts, because looking symbols up takes the loader's lock.
-pub fn location() -> Option<Location> {
-    let address = objects::symbol(c"__errno_location")?;
+pub fn location(libc: &Symbols) -> Option<Location> {
+    let address = libc.address(NAME)?;
     // SAFETY: of this type in both.
     Some(unsafe { core::mem::transmute::<*const c_void, Location>(address) })
 }

@@ -19,6 +19,8 @@ use core::ffi::{CStr, c_void};
 
 /// Glances until the first look at everything: what `python -c pass` imports stays below.
 const FIRST_LOOK: u32 = 64;
+/// Glances until it is first asked who had this interpreter started: while it starts, `__main__` cannot tell yet.
+const FIRST_QUESTION: u32 = 16;
 /// Of the calls of `release_lock`, one in so many comes with a glance.
 const SELDOM: u32 = 16;
 
@@ -71,14 +73,21 @@ fn glance() -> Option<()> {
             {
                 signals::arm(&api, &mut state.notes, module.raw());
             }
-            let is_watched = state.notes.imports.is_power_of_two() || state.notes.watched > 0;
+            let is_doubled = state.notes.imports.is_power_of_two();
+            let is_watched = is_doubled && state.notes.imports >= FIRST_QUESTION || state.notes.watched > 0;
             if is_watched && endings::is_free(&state.notes) {
                 forks::learn(python, &mut state.notes);
             }
             // System calls are made only by who has not locked itself in.
             let learnt = match due && endings::is_free(&state.notes) {
                 true => look::on_the_way(python, &mut state, policy).is_some(),
-                false => look::at_new_modules(python, &mut state, policy)?,
+                false => {
+                    let learnt = look::at_new_modules(python, &mut state, policy)?;
+                    if state.notes.imports > FIRST_LOOK {
+                        let _ = look::at_new_bindings(python, &mut state, policy);
+                    }
+                    learnt
+                }
             };
             let is_due = !policy.recorder().is_empty() && (learnt || !state.notes.is_recorded);
             if !is_due || !endings::is_free(&state.notes) {

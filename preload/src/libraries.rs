@@ -1,17 +1,32 @@
 //! Shared libraries that are mapped, as the kernel knows them: by the files they really are, whatever link they were
 //! opened through, and without a lock of the loader's, so that a `dlopen` in another thread cannot make us wait.
+//!
+//! To ask the kernel takes it longer than all the rest of a look at a small Python. So where there is no other thread, the
+//! loader is asked first, and if all that it has loaded is what every program is linked with, that was it.
 
 use crate::lines::each_line;
+use crate::memory::Notes;
+use crate::objects::{self, Symbols};
 use crate::sys::Descriptor;
 use crate::text::Arena;
 use crate::versions;
 use core::ffi::CStr;
 use core::mem::size_of;
 use core::ops::ControlFlow;
+use core::sync::atomic::{AtomicU8, Ordering};
 use customs_spec::inspect::Inspector;
+use customs_spec::policy::Policy;
 
 /// Shows the inspector the file name of every object that is mapped, and notes the versions in those names.
-pub fn look<const SIZE: usize>(inspector: &mut Inspector, versions: &mut Arena<SIZE>) -> Option<()> {
+pub fn look<const SIZE: usize>(
+    policy: Policy,
+    notes: &Notes,
+    inspector: &mut Inspector,
+    versions: &mut Arena<SIZE>,
+) -> Option<()> {
+    if is_alone(notes) && all_are_plain(policy) {
+        return Some(());
+    }
     let mut space = [0; LINE];
     let space = &mut space;
     let mut see = |path: &[u8]| {
@@ -38,6 +53,55 @@ pub fn look<const SIZE: usize>(inspector: &mut Inspector, versions: &mut Arena<S
         see(path);
         ControlFlow::Continue(())
     })
+}
+
+/// `char __libc_single_threaded` (sys/single_threaded.h, glibc 2.32 and later).
+pub type SingleThreaded = *const AtomicU8;
+
+/// Finds it; done when an interpreter starts.
+pub fn single_threaded(libc: &Symbols) -> Option<SingleThreaded> {
+    libc.address(c"__libc_single_threaded").map(|address| address.cast())
+}
+
+/// Whether this is the only thread, so that no other one can hold the loader's lock. Not in a child that was forked: a
+/// thread that is not here may have held it then.
+fn is_alone(notes: &Notes) -> bool {
+    // SAFETY: a byte of libc's, which stays loaded.
+    notes.descent.is_none()
+        && notes.single_threaded.is_some_and(|place| unsafe { &*place }.load(Ordering::Relaxed) != 0)
+}
+
+/// What programs are linked with anyway: the parts of the C library, zlib and expat; and `libpython`. None of these is a
+/// link to a file of another name.
+const PLAIN: &[u8] = b"libc libm libpthread libdl librt libutil libcrypt ld-linux-x86-64 ld-linux-aarch64 linux-vdso \
+    libz libexpat";
+
+/// Whether all that is loaded is of that kind, and the policy asks for none of it.
+fn all_are_plain(policy: Policy) -> bool {
+    let here = all_are_plain as *const () as usize;
+    let (mut listed, mut total) = (0_u64, 0);
+    let other = objects::find(|object| {
+        listed = listed.saturating_add(1);
+        total = object.total();
+        let is_plain = object.name().is_empty()
+            || object.contains(here)
+            || plain_stem(object.name()).is_some_and(|stem| !policy.may_ask_for_library(stem));
+        (!is_plain).then_some(())
+    });
+    // There may be more in namespaces of their own (dlmopen(3)).
+    other.is_none() && listed == total
+}
+
+/// Its name up to `.so`, if it is of that kind.
+fn plain_stem(path: &[u8]) -> Option<&[u8]> {
+    let name = path
+        .iter()
+        .rposition(|byte| *byte == b'/')
+        .map_or(path, |slash| path.get(slash.saturating_add(1)..).unwrap_or_default());
+    let end = name.windows(3).position(|part| part == b".so")?;
+    let stem = name.get(..end)?;
+    let is_plain = stem.starts_with(b"libpython") || PLAIN.split(|byte| *byte == b' ').any(|plain| plain == stem);
+    is_plain.then_some(stem)
 }
 
 /// A path (`PATH_MAX`), and what stands before it in a line of /proc/self/maps.
@@ -124,6 +188,22 @@ mod tests {
         assert_eq!(version(b"_core.cpython-311-x86_64-linux-gnu.so"), None);
         assert_eq!(file_name(b"7f00-7f01 rw-p 00000000 00:00 0 [heap]"), None);
         assert_eq!(file_name(b"7f00-7f01 r--p 0 08:01 4 /usr/lib/locale/C.utf8/LC_CTYPE"), None);
+    }
+
+    #[test]
+    fn what_every_program_is_linked_with_is_told_from_the_rest() {
+        for (path, stem) in [
+            (b"/lib/x86_64-linux-gnu/libm.so.6".as_slice(), Some(b"libm".as_slice())),
+            (b"linux-vdso.so.1", Some(b"linux-vdso")),
+            (b"/opt/lib/libpython3.12.so.1.0", Some(b"libpython3.12")),
+            (b"/opt/lib/libmkl_rt.so.2", None),
+            (b"/opt/lib/libcudart.so", None),
+            (b"/opt/libc.so/libblas.so.3", None),
+            (b"/opt/lib/_core.cpython-312-x86_64-linux-gnu.so", None),
+            (b"", None),
+        ] {
+            assert_eq!(plain_stem(path), stem);
+        }
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub fn at_the_end(python: Python, state: &mut State, policy: Policy) -> Option<(
     let State { notes, found, known, paths, versions, others, .. } = state;
     forks::learn(python, notes);
     at_all(python, (notes, found, paths, versions, others), policy)?;
+    keep_marks(found, known);
     known.fill(0);
     // What is there has been seen; only what comes now is new.
     python.modules()?.each_since(&mut notes.position, |_, _| {});
@@ -59,9 +60,19 @@ pub fn at_the_end(python: Python, state: &mut State, policy: Policy) -> Option<(
 
 /// A look on the way: what an import that fails leaves behind is not there for long.
 pub fn on_the_way(python: Python, state: &mut State, policy: Policy) -> Option<()> {
-    let State { notes, known, paths, versions, others, .. } = state;
+    let State { notes, found, known, paths, versions, others, .. } = state;
+    keep_marks(found, known);
     known.fill(0);
     at_all(python, (notes, known, paths, versions, others), policy)
+}
+
+/// Keeps what an earlier look or glance has seen bound by the user's own code. At the end it may not be any more: IPython
+/// empties the user's namespace before our last look.
+fn keep_marks(found: &mut [u8; FOUND], known: &[u8; FOUND]) {
+    let kept = found.get_mut(Inspector::DIRECT).unwrap_or_default();
+    for (found, known) in kept.iter_mut().zip(known.get(Inspector::DIRECT).unwrap_or_default()) {
+        *found |= *known;
+    }
 }
 
 /// What is known for now, and where it goes.
@@ -78,7 +89,7 @@ fn at_all(python: Python, (notes, found, paths, versions, others): Places, polic
         let _ = at_interpreter(python, policy, &mut inspector, versions, wants_others.then_some(&mut *others));
     });
     if policy.wants_libraries() {
-        let _ = libraries::look(&mut inspector, versions);
+        let _ = libraries::look(policy, notes, &mut inspector, versions);
     }
     Some(())
 }
@@ -112,6 +123,34 @@ pub fn at_new_modules(python: Python, state: &mut State, policy: Policy) -> Opti
         }
     });
     Some(inspector.has_learnt())
+}
+
+/// Bindings of `__main__` that a glance looks at: more between two imports are not written by hand.
+const NEWEST: isize = 1000;
+
+/// What `__main__` binds that it did not at the last glance. Not where there is no GIL: a look-up may give up the
+/// section in which a dict is walked there.
+pub fn at_new_bindings(python: Python, state: &mut State, policy: Policy) -> Option<()> {
+    let State { notes, known, .. } = state;
+    if python.api().free_threaded.is_some() {
+        return None;
+    }
+    let main = python.modules()?.get(&python.key(c"__main__")?)?;
+    let dict = main.module_dict()?;
+    // IPython puts another in its place.
+    if notes.main != dict.raw() as usize {
+        (notes.main, notes.bound) = (dict.raw() as usize, 0);
+    }
+    if notes.bound == dict.size() {
+        return None;
+    }
+    notes.bound = notes.bound.max(dict.size().saturating_sub(NEWEST));
+    let (name, module) = (python.key(c"__name__")?, python.key(c"__module__")?);
+    let mut inspector = Inspector::new(policy, b"", b"", known)?;
+    dict.each_since(&mut notes.bound, |_, value| {
+        value.origin((&name, &module), |origin| inspector.see_direct(origin));
+    });
+    Some(())
 }
 
 fn at_interpreter(

@@ -10,6 +10,7 @@ use crate::errno::Location;
 use crate::forks::Descent;
 use crate::functions::{self, Function};
 use crate::job::Claims;
+use crate::libraries::SingleThreaded;
 use crate::look::Paths;
 use crate::process::Process;
 use crate::python::{Api, Raw};
@@ -153,6 +154,8 @@ pub struct Notes {
     pub claims: Option<Claims>,
     /// How to reach `errno`.
     pub errno: Option<Location>,
+    /// Where libc says whether there is one thread only.
+    pub single_threaded: Option<SingleThreaded>,
     /// Process that was armed: a forked child has another number and stays silent.
     pub pid: u32,
     /// What was forbidden at the start.
@@ -167,6 +170,10 @@ pub struct Notes {
     pub imports: u32,
     /// How far into `sys.modules` it has looked.
     pub position: isize,
+    /// The dict of `__main__`, only to tell it from another, and how far into it a glance has looked.
+    pub main: usize,
+    /// See `main`.
+    pub bound: isize,
     /// Whether the black box holds a record of it.
     pub is_recorded: bool,
     /// Where it came from, if it was forked.
@@ -193,6 +200,7 @@ impl Notes {
         armed: false,
         claims: None,
         errno: None,
+        single_threaded: None,
         pid: 0,
         restrictions: None,
         process: None,
@@ -200,6 +208,8 @@ impl Notes {
         signals: false,
         imports: 0,
         position: 0,
+        main: 0,
+        bound: 0,
         is_recorded: false,
         descent: None,
         spawned_by: None,

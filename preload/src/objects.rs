@@ -17,13 +17,15 @@ unsafe extern "C" {
     static __confstr_chk: c_void;
 }
 
-/// The beginning of `struct dl_phdr_info` (dl_iterate_phdr(3)), the same in glibc and musl.
+/// The beginning of `struct dl_phdr_info` (dl_iterate_phdr(3)), the same in glibc since 2.4 and in musl.
 #[repr(C)]
 struct Info {
     base: usize,
     name: *const libc::c_char,
     headers: *const Header,
     count: u16,
+    adds: u64,
+    subs: u64,
 }
 
 /// `Elf64_Phdr` (elf(5)).
@@ -87,6 +89,8 @@ pub struct Object {
     base: usize,
     headers: *const Header,
     count: usize,
+    name: *const libc::c_char,
+    total: u64,
 }
 
 /// Calls `visit` for each loaded object, the program first and then in load order, until it breaks.
@@ -100,7 +104,13 @@ pub fn each(mut visit: impl FnMut(Object) -> ControlFlow<()>) {
         let info = unsafe { &*info };
         // SAFETY: `data` is the `visit` below, which outlives the iteration and is not used elsewhere meanwhile.
         let visit = unsafe { &mut *data.cast::<F>() };
-        let object = Object { base: info.base, headers: info.headers, count: usize::from(info.count) };
+        let object = Object {
+            base: info.base,
+            headers: info.headers,
+            count: usize::from(info.count),
+            name: info.name,
+            total: info.adds.wrapping_sub(info.subs),
+        };
         c_int::from(visit(object).is_break())
     }
     fn with<F: FnMut(Object) -> ControlFlow<()>>(_: &F) -> Callback {
@@ -167,6 +177,21 @@ impl Object {
         }
         // SAFETY: the loader says where the program headers are and how many; they stay mapped with the object.
         unsafe { core::slice::from_raw_parts(self.headers, self.count) }
+    }
+
+    /// The path that it was opened by, which may be a link's; empty for the program. Only while objects are listed: the
+    /// loader keeps it as long as it keeps the object.
+    pub fn name(&self) -> &[u8] {
+        if self.name.is_null() {
+            return b"";
+        }
+        // SAFETY: a text of the loader's that ends in NUL.
+        unsafe { CStr::from_ptr(self.name) }.to_bytes()
+    }
+
+    /// How many objects are loaded in all, with those of other namespaces (dlmopen(3)), which are not listed.
+    pub fn total(&self) -> u64 {
+        self.total
     }
 
     /// Whether `address` lies in one of its segments.

@@ -17,8 +17,12 @@ pub struct Sender<'p> {
 impl<'p> Sender<'p> {
     /// Picks a server with the kernel's random numbers; the program's own are not touched.
     pub fn new(transport: Transport<'p>) -> Self {
-        let random = sys::random().unwrap_or_else(|| sys::clock(libc::CLOCK_MONOTONIC).as_nanos()) as usize;
-        Sender { transport, server: random.checked_rem(transport.servers()).unwrap_or(0) }
+        let random = || sys::random().unwrap_or_else(|| sys::clock(libc::CLOCK_MONOTONIC).as_nanos()) as usize;
+        let server = match transport.servers() {
+            0 | 1 => 0,
+            servers => random().checked_rem(servers).unwrap_or(0),
+        };
+        Sender { transport, server }
     }
 
     /// Sends `message`. When the server cannot even be tried, the next one gets it, once.

@@ -5,12 +5,39 @@
 
 /// A digest that is quick, because every Python start and every loaded module pays for it: it tells damaged and
 /// different policies apart and places names in look-up tables. Each step is a bijection of the state, so no single
-/// changed word goes unnoticed.
+/// changed word goes unnoticed. Of a policy's length it takes four words at a time, which do not wait for each other.
 #[inline]
 pub fn digest(bytes: &[u8]) -> u64 {
-    let step = |state: u64, word: u64| (state.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    let start = bytes.len() as u64;
+    match bytes.len() {
+        0..LONG => digest_from(start, bytes),
+        _ => {
+            let (blocks, rest) = bytes.as_chunks::<32>();
+            let lanes = blocks.iter().fold([start, !start, start << 32, !start << 32], |lanes, block| {
+                let (words, _) = block.as_chunks::<8>();
+                let mut lanes = lanes;
+                for (lane, word) in lanes.iter_mut().zip(words) {
+                    *lane = step(*lane, u64::from_le_bytes(*word));
+                }
+                lanes
+            });
+            digest_from(lanes.into_iter().fold(start, step), rest)
+        }
+    }
+}
+
+/// From here on four words at a time.
+const LONG: usize = 256;
+
+#[inline]
+fn step(state: u64, word: u64) -> u64 {
+    (state.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95)
+}
+
+#[inline]
+fn digest_from(state: u64, bytes: &[u8]) -> u64 {
     let (words, tail) = bytes.as_chunks::<8>();
-    let state = words.iter().fold(bytes.len() as u64, |state, word| step(state, u64::from_le_bytes(*word)));
+    let state = words.iter().fold(state, |state, word| step(state, u64::from_le_bytes(*word)));
     // The rest as a whole word: the last eight bytes once more, or the few there are.
     match bytes.last_chunk::<8>() {
         Some(last) => step(state, u64::from_le_bytes(*last)),
@@ -167,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_digest_changes_with_every_byte() {
-        for length in 1..40 {
+        for length in (1..40).chain(LONG - 3..LONG + 40) {
             let text = std::vec![7; length];
             for at in 0..length {
                 let mut other = text.clone();

@@ -37,6 +37,9 @@ impl<'p, 's> Inspector<'p, 's> {
     /// The first of them: a bit for each check of which a module is loaded.
     pub const LOADED: usize = SET;
 
+    /// And the last of them: a bit for each check of which the user's own code binds something.
+    pub const DIRECT: core::ops::RangeFrom<usize> = 2 * SET..;
+
     /// An inspector for a process with this `__main__` and this interpreter. `space` (at least
     /// [`Inspector::SPACE`] bytes, zero at first) keeps what was found: an inspector made later over the same
     /// space goes on where the first one ended.

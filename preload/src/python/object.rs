@@ -422,6 +422,17 @@ impl<'a> Dict<'a> {
         python.borrowed(value).map(Object::keep)
     }
 
+    /// Its address.
+    pub fn raw(self) -> Raw {
+        self.0.raw
+    }
+
+    /// How many entries it has.
+    pub fn size(self) -> isize {
+        // SAFETY: a dict.
+        unsafe { (self.0.api.dict_size)(self.0.raw) }
+    }
+
     /// Calls `visit` with every entry that came since `position` was set, and with a few older ones. Entries keep the
     /// order they came in (3.6 and later), and move forward when others are removed: at most to where they would be if
     /// there had been no others. Where there is no GIL this is done inside a critical section, and `visit` may not do
@@ -447,8 +458,7 @@ impl<'a> Dict<'a> {
                 visit(key, value);
             }
         }
-        // SAFETY: a dict.
-        *position = unsafe { (api.dict_size)(self.0.raw) };
+        *position = self.size();
         if let Some((_, end)) = lock {
             // SAFETY: the section that was begun.
             unsafe { end(&raw mut section) };

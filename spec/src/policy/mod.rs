@@ -38,7 +38,7 @@ const MAX_NAMES: usize = 16_384;
 pub const MIN_DATAGRAM: u16 = 1232;
 
 const MAGIC: &[u8; 8] = b"customs\0";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER: usize = 24;
 
 /// The parts of a policy, each a number or the offset of a text or a sequence.

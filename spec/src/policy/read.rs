@@ -356,6 +356,20 @@ impl<'p> Policy<'p> {
             .filter(move |item| crate::glob::matches(items.text(*item, 0), file_name))
             .map(move |item| items.word(item, 1))
     }
+
+    /// Whether any check may ask for a library of this name without its end: `libz` for `libz.so.1.3` and `libz-1.3.so`.
+    pub fn may_ask_for_library(self, stem: &[u8]) -> bool {
+        let items = self.items(Slot::Libraries, words::LIBRARY);
+        (0..items.count).any(|item| may_match(items.text(item, 0), stem))
+    }
+}
+
+/// Whether a pattern may hold for a file that is called `stem`, then `.` or `-`, and whatever follows.
+fn may_match(pattern: &[u8], stem: &[u8]) -> bool {
+    match pattern.iter().zip(stem).find(|(wanted, there)| wanted != there) {
+        Some((wanted, _)) => b"*?[".contains(wanted),
+        None => pattern.get(stem.len()).is_none_or(|next| b".-*?[".contains(next)),
+    }
 }
 
 impl<'p> Modules<'p> {
@@ -472,6 +486,21 @@ pub(super) fn udp_words(address: &SocketAddr) -> [u32; words::SERVER] {
             let bits = ip.to_bits();
             let scope = if let SocketAddr::V6(v6) = address { v6.scope_id() } else { 0 };
             [kind::UDP6, port, (bits >> 96) as u32, (bits >> 64) as u32, (bits >> 32) as u32, bits as u32, scope]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_match;
+
+    #[test]
+    fn a_pattern_that_could_hold_for_a_name_is_not_ruled_out() {
+        for pattern in ["libz.so.1.2*", "libz*", "lib[xyz].so", "*z*", "libz-1.so", "lib?.so", "l*"] {
+            assert!(may_match(pattern.as_bytes(), b"libz"), "{pattern}");
+        }
+        for pattern in ["libzstd.so*", "libm.so", "libmkl_rt.so*", "libze_loader*.so*"] {
+            assert!(!may_match(pattern.as_bytes(), b"libz"), "{pattern}");
         }
     }
 }
