@@ -7,6 +7,7 @@ use crate::support::trial::{PACKAGES, SITE, python, under};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -106,4 +107,46 @@ fn slurm_jobs_that_are_cancelled_requeued_or_run_into_their_limit_are_reported()
         records.iter().filter(|record| record["packages"] == serde_json::json!(["json", "json.decoder"])).count();
     assert_eq!(of_array, 3 + 1, "job {number}: {records:?}");
     assert!(records.iter().all(|record| record["is_compute"] == true && record["num_nodes"] == 1));
+}
+
+#[test]
+fn the_tasks_of_an_array_reduce_a_month_each_and_the_tables_are_those_of_one_go() {
+    let Some(slurm) = Slurm::start() else { return };
+    let customs = env!("CARGO_BIN_EXE_customs");
+    let folder = slurm.folder();
+    let place = |name: &str| folder.join(name).display().to_string();
+    let run = |args: &[&str]| {
+        let output = Command::new(customs).args(args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    let (dataset, whole, parts) = (place("dataset"), place("whole"), place("parts"));
+    run(&["synth", "--out", &dataset, "--users=40", "--jobs=900", "--from=2026-01-01", "--days=90"]);
+    run(&["reduce", &dataset, "--out", &whole]);
+    // As docs/TABLES.md has it.
+    let script = folder.join("array.sh");
+    let lines = [
+        "#!/bin/bash".to_string(),
+        "from=$(printf '2026-%02d-01' \"$SLURM_ARRAY_TASK_ID\")".to_string(),
+        "to=$(date -d \"$from +1 month -1 day\" +%F)".to_string(),
+        format!("'{customs}' reduce '{dataset}' --out '{parts}' --from \"$from\" --to \"$to\""),
+    ];
+    fs::write(&script, lines.join("\n") + "\n").unwrap();
+    let mut command = slurm.client("sbatch");
+    command.args(["--wait", "--array=1-4", "--oversubscribe", "--mem=10", "--output", &place("array-%a.out")]);
+    let output = command.arg(&script).output().unwrap();
+    let said = |task: u32| fs::read_to_string(place(&format!("array-{task}.out"))).unwrap_or_default();
+    assert!(output.status.success(), "{}{}{}", String::from_utf8_lossy(&output.stderr), said(1), said(4));
+    for tables in [&whole, &parts] {
+        run(&["report", tables, "--out", &format!("{tables}.report")]);
+    }
+    let mut compared = 0;
+    for entry in fs::read_dir(format!("{whole}.report/figures")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".csv") {
+            let read = |tables: &str| fs::read_to_string(format!("{tables}.report/figures/{name}")).unwrap();
+            assert_eq!(read(&whole), read(&parts), "{name}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 15, "{compared} figures");
 }
