@@ -4,19 +4,44 @@
 use crate::words::{Quick, Sets, Words};
 use anyhow::{Context, Result};
 use arrow::array::cast::AsArray;
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type};
 use std::collections::HashMap;
 
 /// A column of a batch.
-pub fn column<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
+fn column<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
     rows.column_by_name(name).with_context(|| format!("no column {name}"))
 }
 
 /// A column of numbers.
-pub fn numbers<'a, T: ArrowPrimitiveType>(rows: &'a RecordBatch, name: &str) -> Result<&'a [T::Native]> {
-    let column = column(rows, name)?.as_primitive_opt::<T>().with_context(|| format!("{name} is of another type"))?;
-    Ok(column.values())
+pub fn numbers<'a, T: ArrowPrimitiveType>(rows: &'a RecordBatch, name: &str) -> Result<&'a PrimitiveArray<T>> {
+    column(rows, name)?.as_primitive_opt::<T>().with_context(|| format!("{name} is of another type"))
+}
+
+/// Marks as unlike the row before it each row that has another value in a column.
+pub fn mark_changes<T: PartialEq>(values: &[T], is_like: &mut [bool]) {
+    for (like, pair) in is_like.iter_mut().skip(1).zip(values.windows(2)) {
+        *like &= pair[0] == pair[1];
+    }
+}
+
+/// The same for a column in which null is a value.
+pub fn mark_changes_or_nulls<T: PartialEq>(nulls: Option<&NullBuffer>, values: &[T], is_like: &mut [bool]) {
+    mark_changes(values, is_like);
+    if let Some(nulls) = nulls {
+        for (row, like) in is_like.iter_mut().enumerate().skip(1) {
+            *like &= nulls.is_valid(row) == nulls.is_valid(row - 1);
+        }
+    }
+}
+
+/// The same for a column of lists, of whose parts these are the offsets.
+fn mark_changed_lists<T: PartialEq>(values: &[T], offsets: &[i32], is_like: &mut [bool]) {
+    for (like, ends) in is_like.iter_mut().skip(1).zip(offsets.windows(3)) {
+        let [first, middle, last] = [ends[0] as usize, ends[1] as usize, ends[2] as usize];
+        *like = *like && values[first..middle] == values[middle..last];
+    }
 }
 
 /// A column of yes and no.
@@ -78,6 +103,13 @@ impl<T: Copy> Coded<T> {
         Ok(())
     }
 
+    /// See [`mark_changes`].
+    pub fn mark_changes(&self, is_like: &mut [bool]) {
+        if let Some(keys) = &self.rows {
+            mark_changes_or_nulls(keys.nulls(), keys.values(), is_like);
+        }
+    }
+
     /// What was made of a row's text; `None` for null.
     pub fn get(&self, row: usize) -> Option<T> {
         let keys = self.rows.as_ref()?;
@@ -92,20 +124,12 @@ pub struct Lists {
     known: HashMap<Box<[i32]>, u32, Quick>,
     keys: Option<arrow::array::Int32Array>,
     offsets: Vec<i32>,
-    last: (Vec<i32>, u32),
 }
 
 impl Lists {
     /// The column of this name.
     pub fn new(name: &'static str) -> Self {
-        Lists {
-            name,
-            dictionary: Dictionary::default(),
-            known: HashMap::default(),
-            keys: None,
-            offsets: Vec::new(),
-            last: (Vec::new(), 0),
-        }
+        Lists { name, dictionary: Dictionary::default(), known: HashMap::default(), keys: None, offsets: Vec::new() }
     }
 
     /// Goes on to the next batch.
@@ -117,7 +141,6 @@ impl Lists {
             texts.as_dictionary_opt::<Int32Type>().with_context(|| format!("{} has no dictionary", self.name))?;
         if self.dictionary.take(texts.values(), |text| words.number(text))? {
             self.known.clear();
-            self.last = (Vec::new(), 0);
         }
         self.keys = Some(texts.keys().clone());
         self.offsets.clear();
@@ -125,26 +148,23 @@ impl Lists {
         Ok(())
     }
 
+    /// See [`mark_changes`].
+    pub fn mark_changes(&self, is_like: &mut [bool]) {
+        if let Some(keys) = &self.keys {
+            mark_changed_lists(keys.values(), &self.offsets, is_like);
+        }
+    }
+
     /// The set of a row.
     pub fn get(&mut self, row: usize, sets: &mut Sets) -> u32 {
         let Some(keys) = &self.keys else { return 0 };
         let keys = &keys.values()[self.offsets[row] as usize..self.offsets[row + 1] as usize];
-        // A job's processes lie together, and often load the same.
-        if self.last.0 == keys {
-            return self.last.1;
+        if let Some(set) = self.known.get(keys) {
+            return *set;
         }
-        let set = match self.known.get(keys) {
-            Some(set) => *set,
-            None => {
-                let mut members: Vec<u32> = keys.iter().map(|key| self.dictionary.made[*key as usize]).collect();
-                let set = sets.number(&mut members);
-                self.known.insert(keys.into(), set);
-                set
-            }
-        };
-        self.last.0.clear();
-        self.last.0.extend_from_slice(keys);
-        self.last.1 = set;
+        let mut members: Vec<u32> = keys.iter().map(|key| self.dictionary.made[*key as usize]).collect();
+        let set = sets.number(&mut members);
+        self.known.insert(keys.into(), set);
         set
     }
 }
@@ -158,7 +178,6 @@ pub struct Maps {
     known: HashMap<Box<[u64]>, u32, Quick>,
     keys: Option<(arrow::array::Int32Array, arrow::array::Int32Array)>,
     offsets: Vec<i32>,
-    last: (Vec<u64>, u32),
     row: Vec<u64>,
 }
 
@@ -173,7 +192,6 @@ impl Maps {
             known: HashMap::default(),
             keys: None,
             offsets: Vec::new(),
-            last: (Vec::new(), 0),
             row: Vec::new(),
         }
     }
@@ -188,12 +206,19 @@ impl Maps {
         let is_new = self.names.take(names.values(), |text| words.number(text))?;
         if self.values.take(values.values(), |text| words.number(text))? || is_new {
             self.known.clear();
-            self.last = (Vec::new(), 0);
         }
         self.keys = Some((names.keys().clone(), values.keys().clone()));
         self.offsets.clear();
         self.offsets.extend_from_slice(maps.value_offsets());
         Ok(())
+    }
+
+    /// See [`mark_changes`].
+    pub fn mark_changes(&self, is_like: &mut [bool]) {
+        if let Some((names, values)) = &self.keys {
+            mark_changed_lists(names.values(), &self.offsets, is_like);
+            mark_changed_lists(values.values(), &self.offsets, is_like);
+        }
     }
 
     /// The set of a row.
@@ -203,34 +228,26 @@ impl Maps {
         let pair = |(name, value): (&i32, &i32)| (*name as u64) << 32 | *value as u64;
         self.row.clear();
         self.row.extend(names.values()[range.clone()].iter().zip(&values.values()[range]).map(pair));
-        if self.last.0 == self.row {
-            return self.last.1;
+        if let Some(set) = self.known.get(self.row.as_slice()) {
+            return *set;
         }
-        let set = match self.known.get(self.row.as_slice()) {
-            Some(set) => *set,
-            None => {
-                let mut members = Vec::new();
-                for pair in &self.row {
-                    let (name, value) =
-                        (self.names.made[(pair >> 32) as usize], self.values.made[(pair & 0xffff_ffff) as usize]);
-                    let word = match self.pairs.get(&(name, value)) {
-                        Some(word) => *word,
-                        None => {
-                            let text = format!("{} {}", words.text(name), words.text(value));
-                            let word = words.number(&text);
-                            self.pairs.insert((name, value), word);
-                            word
-                        }
-                    };
-                    members.push(word);
+        let mut members = Vec::new();
+        for pair in &self.row {
+            let (name, value) =
+                (self.names.made[(pair >> 32) as usize], self.values.made[(pair & 0xffff_ffff) as usize]);
+            let word = match self.pairs.get(&(name, value)) {
+                Some(word) => *word,
+                None => {
+                    let text = format!("{} {}", words.text(name), words.text(value));
+                    let word = words.number(&text);
+                    self.pairs.insert((name, value), word);
+                    word
                 }
-                let set = sets.number(&mut members);
-                self.known.insert(self.row.as_slice().into(), set);
-                set
-            }
-        };
-        std::mem::swap(&mut self.last.0, &mut self.row);
-        self.last.1 = set;
+            };
+            members.push(word);
+        }
+        let set = sets.number(&mut members);
+        self.known.insert(self.row.as_slice().into(), set);
         set
     }
 }

@@ -1,6 +1,6 @@
 //! A day of the dataset becomes rows of jobs and of users.
 
-use super::columns::{Coded, Lists, Maps, column, flags, numbers};
+use super::columns::{Coded, Lists, Maps, flags, mark_changes, mark_changes_or_nulls, numbers};
 use super::environment::{CONTAINER, Environments};
 use crate::dataset::merge::is_settled;
 use crate::dataset::read::open_coded;
@@ -8,8 +8,7 @@ use crate::dataset::twins;
 use crate::tables::sets;
 use crate::words::{Quick, Sets, Words};
 use anyhow::{Context, Result};
-use arrow::array::cast::AsArray;
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, BooleanArray, Float64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use customs_spec::record::Field;
 use parquet::arrow::ProjectionMask;
@@ -19,6 +18,9 @@ use std::sync::Arc;
 
 /// Rows that are read at a time.
 const ROWS: usize = 65_536;
+
+/// Packages that only a Jupyter kernel or server loads.
+const KERNELS: [&str; 5] = ["ipykernel", "jupyterlab", "notebook", "jupyter_server", "jupyterhub"];
 
 /// What is asked of every day.
 pub struct Options {
@@ -106,6 +108,7 @@ pub struct Names {
     pub sets: Sets,
     without: HashMap<(u32, u32), u32, Quick>,
     ids: Vec<Option<i64>>,
+    kernels: Vec<Option<bool>>,
     /// Sets that the tables name.
     pub named: sets::Sets,
 }
@@ -122,6 +125,14 @@ impl Names {
             let id = sets::id(&names);
             named.insert(id, names);
             id
+        })
+    }
+
+    /// Whether one of Jupyter's own packages is in a set.
+    fn has_kernel(&mut self, set: u32) -> bool {
+        self.kernels.resize(self.sets.len().max(self.kernels.len()), None);
+        *self.kernels[set as usize].get_or_insert_with(|| {
+            self.sets.members(set).iter().any(|name| KERNELS.contains(&self.words.text(*name).as_ref()))
         })
     }
 
@@ -341,21 +352,20 @@ impl Reader {
             lists.take(rows, &mut names.words)?;
         }
         self.versions.take(rows, &mut names.words)?;
-        let uids = numbers::<Int64Type>(rows, Field::Uid.key())?;
-        let nodes = numbers::<Int64Type>(rows, Field::NumNodes.key())?;
-        let elapsed = numbers::<Float64Type>(rows, Field::Elapsed.key())?;
-        let starts =
-            column(rows, Field::Start.key())?.as_primitive_opt::<TimestampMicrosecondType>().context("start")?;
-        let rates = column(rows, Field::Rate.key())?.as_primitive_opt::<Float64Type>().context("rate")?;
-        let weights = column(rows, Field::Weight.key())?.as_primitive_opt::<Float64Type>().context("weight")?;
-        let (is_compute, is_staff) = (flags(rows, Field::IsCompute.key())?, flags(rows, Field::IsStaff.key())?);
-        let (nothing, multiprocessing) = (day.texts.number(""), names.words.number("multiprocessing"));
-        let kernels = ["ipykernel", "jupyterlab", "notebook", "jupyter_server", "jupyterhub"]
-            .map(|name| names.words.number(name));
-        // The rows of a job lie together: the row of the last one is often the one that is wanted.
-        let mut last_job: Option<(JobKey, usize)> = None;
-        let mut last_user: Option<(UserKey, usize)> = None;
+        let marks =
+            Marks { nothing: day.texts.number(""), container, multiprocessing: names.words.number("multiprocessing") };
+        let numbers = Numbers::of(rows)?;
+        let (is_like, has_same_sets) = self.like_the_one_before(&numbers, rows.num_rows());
+        let mut run: Option<Run> = None;
+        let mut last_found: Option<Found> = None;
         for row in 0..rows.num_rows() {
+            if !is_like[row] {
+                end(run.take(), names, day);
+                last_found = None;
+            }
+            if !has_same_sets[row] {
+                last_found = None;
+            }
             let standing = standings.map_or(Standing::Counts, |standings| standings[row]);
             if standing == Standing::Gone {
                 continue;
@@ -370,86 +380,241 @@ impl Reader {
                 None => {}
             }
             day.records += counts as u64;
-            let mut found = [
-                self.packages.get(row, &mut names.sets),
-                self.direct.get(row, &mut names.sets),
-                self.libraries.get(row, &mut names.sets),
-                self.versions.get(row, &mut names.words, &mut names.sets),
-            ];
-            if self.is_conda.get(row) == Some(true) {
-                found = found.map(|set| names.without(set, multiprocessing));
+            let is_same = last_found.is_some();
+            let found = *last_found.get_or_insert_with(|| self.found(row, &marks, names));
+            if run.as_ref().is_some_and(|run| run.found.is_jupyter != found.is_jupyter) {
+                end(run.take(), names, day);
             }
-            let [packages, direct, libraries, versions] = found;
-            let environment = match self.in_container.get(row) {
-                Some(true) => container,
-                _ => self.prefix.get(row).flatten().or(self.executable.get(row)).unwrap_or(0),
+            let run = match &mut run {
+                Some(run) => {
+                    if !is_same {
+                        run.found.unite(&found, &mut names.sets);
+                    }
+                    run
+                }
+                None => run.insert(self.begin(row, found, &numbers, &marks, day)),
             };
-            let rate = rates.is_valid(row).then(|| rates.value(row));
-            let weight = if weights.is_valid(row) { weights.value(row) } else { 1.0 } * counts as f64;
-            let is_jupyter = self.is_kernel.get(row) == Some(true)
-                || kernels.iter().any(|kernel| names.sets.members(packages).binary_search(kernel).is_ok());
-            let text = |column: &Coded<u32>| column.get(row).unwrap_or(nothing);
-            let username = match text(&self.username) {
-                empty if empty == nothing && uids[row] >= 0 => day.texts.number(&format!("uid:{}", uids[row])),
-                name => name,
-            };
-            let (list, system) = (text(&self.list), text(&self.system));
-            let key = UserKey {
-                list,
-                system,
-                subsystem: text(&self.subsystem),
-                username,
-                repo: text(&self.repo),
-                is_staff: is_staff.value(row),
-                is_compute: is_compute.value(row),
-                is_jupyter,
-            };
-            let at = match last_user {
-                Some((last, at)) if last == key => at,
-                _ => *day.users.entry(key).or_insert_with(|| {
-                    day.user_rows.push((key, Counted::default()));
-                    day.user_rows.len() - 1
-                }),
-            };
-            last_user = Some((key, at));
-            let mut add = |counted: &mut Counted, text_sets: &mut Sets| {
-                counted.rate = counted.rate.or(rate);
-                counted.processes += counts;
-                counted.weight += weight;
-                counted.environments = text_sets.union(counted.environments, environment);
-                counted.packages = names.sets.union(counted.packages, packages);
-                counted.direct = names.sets.union(counted.direct, direct);
-                counted.libraries = names.sets.union(counted.libraries, libraries);
-                counted.versions = names.sets.union(counted.versions, versions);
-            };
-            add(&mut day.user_rows[at].1, &mut day.text_sets);
-            let job_id = text(&self.job_id);
-            if job_id == nothing {
-                continue;
+            day.user_rows[run.user].1.count(counts, run.weight);
+            if let Some(job) = run.job {
+                let job = &mut day.job_rows[job].1;
+                job.counted.count(counts, run.weight);
+                if numbers.starts.is_valid(row) {
+                    let start = numbers.starts.value(row);
+                    let end = start.saturating_add((numbers.elapsed[row] * 1e6) as i64);
+                    job.start = Some(job.start.map_or(start, |known| known.min(start)));
+                    job.end = Some(job.end.map_or(end, |known| known.max(end)));
+                }
             }
-            let job_key = JobKey { list, system, job_id };
-            let at = match last_job {
-                Some((last, at)) if last == job_key => at,
-                _ => *day.jobs.entry(job_key).or_insert_with(|| {
-                    day.job_rows.push((job_key, Job::of(&key)));
-                    day.job_rows.len() - 1
-                }),
-            };
-            last_job = Some((job_key, at));
-            let job = &mut day.job_rows[at].1;
+        }
+        end(run.take(), names, day);
+        Ok(())
+    }
+
+    /// For each row, whether it says the same as the one before it but for its times and its sets; and whether it has
+    /// the same sets. A job's processes lie together.
+    fn like_the_one_before(&self, numbers: &Numbers, rows: usize) -> (Vec<bool>, Vec<bool>) {
+        let mut is_like = vec![true; rows];
+        is_like[..rows.min(1)].fill(false);
+        let mut has_same_sets = is_like.clone();
+        for texts in [
+            &self.list,
+            &self.system,
+            &self.subsystem,
+            &self.username,
+            &self.repo,
+            &self.job_id,
+            &self.exit,
+            &self.executable,
+        ] {
+            texts.mark_changes(&mut is_like);
+        }
+        self.prefix.mark_changes(&mut is_like);
+        for texts in [&self.in_container, &self.is_kernel, &self.is_believed] {
+            texts.mark_changes(&mut is_like);
+        }
+        mark_changes(numbers.uids, &mut is_like);
+        mark_changes(numbers.nodes, &mut is_like);
+        for values in [numbers.rates, numbers.weights] {
+            mark_changes_or_nulls(values.nulls(), values.values(), &mut is_like);
+        }
+        for flags in [numbers.is_staff, numbers.is_compute] {
+            for (row, like) in is_like.iter_mut().enumerate().skip(1) {
+                *like &= flags.value(row) == flags.value(row - 1);
+            }
+        }
+        for lists in [&self.packages, &self.direct, &self.libraries] {
+            lists.mark_changes(&mut has_same_sets);
+        }
+        self.versions.mark_changes(&mut has_same_sets);
+        (is_like, has_same_sets)
+    }
+
+    /// The sets of a row.
+    fn found(&mut self, row: usize, marks: &Marks, names: &mut Names) -> Found {
+        let mut found = [
+            self.packages.get(row, &mut names.sets),
+            self.direct.get(row, &mut names.sets),
+            self.libraries.get(row, &mut names.sets),
+            self.versions.get(row, &mut names.words, &mut names.sets),
+        ];
+        if self.is_conda.get(row) == Some(true) {
+            found = found.map(|set| names.without(set, marks.multiprocessing));
+        }
+        let [packages, direct, libraries, versions] = found;
+        let is_jupyter = self.is_kernel.get(row) == Some(true) || names.has_kernel(packages);
+        Found { packages, direct, libraries, versions, is_jupyter }
+    }
+
+    /// A run that begins with this row.
+    fn begin(&self, row: usize, found: Found, numbers: &Numbers, marks: &Marks, day: &mut Condensed) -> Run {
+        let text = |column: &Coded<u32>| column.get(row).unwrap_or(marks.nothing);
+        let uid = numbers.uids[row];
+        let username = match text(&self.username) {
+            empty if empty == marks.nothing && uid >= 0 => day.texts.number(&format!("uid:{uid}")),
+            name => name,
+        };
+        let key = UserKey {
+            list: text(&self.list),
+            system: text(&self.system),
+            subsystem: text(&self.subsystem),
+            username,
+            repo: text(&self.repo),
+            is_staff: numbers.is_staff.value(row),
+            is_compute: numbers.is_compute.value(row),
+            is_jupyter: found.is_jupyter,
+        };
+        let environments = match self.in_container.get(row) {
+            Some(true) => marks.container,
+            _ => self.prefix.get(row).flatten().or(self.executable.get(row)).unwrap_or(0),
+        };
+        let job_id = text(&self.job_id);
+        let job = (job_id != marks.nothing).then(|| day.job(&key, job_id));
+        if let Some(job) = job {
+            let job = &mut day.job_rows[job].1;
             job.also(&key, &day.texts);
-            job.num_nodes = job.num_nodes.max(nodes[row]);
-            if starts.is_valid(row) {
-                let (start, end) = (starts.value(row), starts.value(row).saturating_add((elapsed[row] * 1e6) as i64));
-                job.start = Some(job.start.map_or(start, |known| known.min(start)));
-                job.end = Some(job.end.map_or(end, |known| known.max(end)));
-            }
+            job.num_nodes = job.num_nodes.max(numbers.nodes[row]);
             if let Some(exit) = self.exit.get(row) {
                 job.exits = day.text_sets.union(job.exits, exit);
             }
-            add(&mut job.counted, &mut day.text_sets);
         }
-        Ok(())
+        let (rates, weights) = (numbers.rates, numbers.weights);
+        Run {
+            user: day.user(key),
+            job,
+            rate: rates.is_valid(row).then(|| rates.value(row)),
+            weight: if weights.is_valid(row) { weights.value(row) } else { 1.0 },
+            environments,
+            found,
+        }
+    }
+}
+
+/// The sets of a row, or of all rows of a run.
+#[derive(Clone, Copy)]
+struct Found {
+    packages: u32,
+    direct: u32,
+    libraries: u32,
+    versions: u32,
+    is_jupyter: bool,
+}
+
+impl Found {
+    fn unite(&mut self, other: &Found, sets: &mut Sets) {
+        self.packages = sets.union(self.packages, other.packages);
+        self.direct = sets.union(self.direct, other.direct);
+        self.libraries = sets.union(self.libraries, other.libraries);
+        self.versions = sets.union(self.versions, other.versions);
+    }
+}
+
+/// Rows after each other that count in the same rows of the tables.
+struct Run {
+    user: usize,
+    job: Option<usize>,
+    rate: Option<f64>,
+    /// Of each of them.
+    weight: f64,
+    environments: u32,
+    found: Found,
+}
+
+/// What a run has found gets to where it counts.
+fn end(run: Option<Run>, names: &mut Names, day: &mut Condensed) {
+    let Some(run) = run else { return };
+    day.user_rows[run.user].1.unite(&run, names, &mut day.text_sets);
+    if let Some(job) = run.job {
+        day.job_rows[job].1.counted.unite(&run, names, &mut day.text_sets);
+    }
+}
+
+impl Condensed {
+    /// The place of a user's row.
+    fn user(&mut self, key: UserKey) -> usize {
+        *self.users.entry(key).or_insert_with(|| {
+            self.user_rows.push((key, Counted::default()));
+            self.user_rows.len() - 1
+        })
+    }
+
+    /// The place of a job's row.
+    fn job(&mut self, key: &UserKey, job_id: u32) -> usize {
+        let job_key = JobKey { list: key.list, system: key.system, job_id };
+        *self.jobs.entry(job_key).or_insert_with(|| {
+            self.job_rows.push((job_key, Job::of(key)));
+            self.job_rows.len() - 1
+        })
+    }
+}
+
+/// Numbers that texts have.
+struct Marks {
+    nothing: u32,
+    /// A set.
+    container: u32,
+    multiprocessing: u32,
+}
+
+/// Columns that have no dictionary.
+struct Numbers<'a> {
+    uids: &'a [i64],
+    nodes: &'a [i64],
+    elapsed: &'a [f64],
+    starts: &'a TimestampMicrosecondArray,
+    rates: &'a Float64Array,
+    weights: &'a Float64Array,
+    is_compute: &'a BooleanArray,
+    is_staff: &'a BooleanArray,
+}
+
+impl<'a> Numbers<'a> {
+    fn of(rows: &'a RecordBatch) -> Result<Self> {
+        Ok(Numbers {
+            uids: numbers::<Int64Type>(rows, Field::Uid.key())?.values(),
+            nodes: numbers::<Int64Type>(rows, Field::NumNodes.key())?.values(),
+            elapsed: numbers::<Float64Type>(rows, Field::Elapsed.key())?.values(),
+            starts: numbers::<TimestampMicrosecondType>(rows, Field::Start.key())?,
+            rates: numbers::<Float64Type>(rows, Field::Rate.key())?,
+            weights: numbers::<Float64Type>(rows, Field::Weight.key())?,
+            is_compute: flags(rows, Field::IsCompute.key())?,
+            is_staff: flags(rows, Field::IsStaff.key())?,
+        })
+    }
+}
+
+impl Counted {
+    fn count(&mut self, processes: i64, weight: f64) {
+        self.processes += processes;
+        self.weight += weight * processes as f64;
+    }
+
+    fn unite(&mut self, run: &Run, names: &mut Names, text_sets: &mut Sets) {
+        self.rate = self.rate.or(run.rate);
+        self.environments = text_sets.union(self.environments, run.environments);
+        self.packages = names.sets.union(self.packages, run.found.packages);
+        self.direct = names.sets.union(self.direct, run.found.direct);
+        self.libraries = names.sets.union(self.libraries, run.found.libraries);
+        self.versions = names.sets.union(self.versions, run.found.versions);
     }
 }
 

@@ -30,10 +30,12 @@ use day::{Names, Options};
 use environment::Environments;
 use serde_json::json;
 use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
 
 /// Changes when the same files would give other tables.
 const VERSION: &str = "1";
@@ -75,17 +77,24 @@ pub fn reduce(args: &Reduce) -> Result<Outcome> {
     let options = Options { environments: Environments::new(own), canaries, skip_damaged: args.skip_damaged };
     let tables = Tables::create(&args.out)?;
     let threads = args.threads.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from);
-    let mut reducer = Reducer { dataset, tables, options, about, again: args.again, workers: Vec::new() };
-    reducer.workers.resize_with(threads, Mutex::default);
+    let workers = (0..threads).map(|_| Mutex::default()).collect();
+    let reducer = Reducer { dataset, tables, options, about, again: args.again, workers };
     let mut months: BTreeMap<Month, Vec<NaiveDate>> = BTreeMap::new();
     for day in &days {
         months.entry(Month::of(*day)).or_default().push(*day);
     }
     let bar = progress::bar(days.len() as u64, "{spinner} day {pos} of {len} {wide_bar} {eta}");
     let mut outcome = Outcome::default();
-    for (month, days) in months {
-        reducer.month(month, &days, &mut outcome, &bar)?;
-    }
+    // A month is written while the days of the next one are read.
+    std::thread::scope(|scope| -> Result<()> {
+        let mut writing = None;
+        for (month, days) in months {
+            let ready = reducer.month(month, &days, &mut outcome, &bar)?;
+            writing.take().map_or(Ok(()), joined)?;
+            writing = ready.map(|ready| scope.spawn(|| reducer.write(ready)));
+        }
+        writing.map_or(Ok(()), joined)
+    })?;
     sets::compact(&reducer.tables)?;
     bar.finish_and_clear();
     Ok(outcome)
@@ -148,18 +157,36 @@ struct Reduced {
     day: Day,
 }
 
+/// A month whose days were reduced.
+struct Ready {
+    month: Month,
+    days: Vec<Reduced>,
+    /// What its file says of each of its days.
+    known: BTreeMap<NaiveDate, Day>,
+    /// Sets that were named for the first time.
+    sets: Sets,
+    /// Nobody else reduces it.
+    lock: File,
+}
+
+/// What a thread has come to.
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|_| anyhow::bail!("a thread has died"))
+}
+
 impl Reducer {
+    /// Reduces the days of a month that need it; nothing if none does.
     fn month(
-        &mut self,
+        &self,
         month: Month,
         days: &[NaiveDate],
         outcome: &mut Outcome,
         bar: &indicatif::ProgressBar,
-    ) -> Result<()> {
+    ) -> Result<Option<Ready>> {
         let lock = self.tables.lock(&month.to_string(), false)?;
-        ensure!(lock.is_some(), "{month} is being reduced by another `customs reduce`: give each months of its own");
-        let path = self.tables.file(JOBS, month);
-        let mut known = tables::days(&path)?;
+        let elsewhere = || format!("{month} is being reduced by another `customs reduce`: give each months of its own");
+        let lock = lock.with_context(elsewhere)?;
+        let mut known = tables::days(&self.tables.file(JOBS, month))?;
         let mut todo = Vec::new();
         for date in days {
             let made_from = self.made_from(*date)?;
@@ -171,29 +198,25 @@ impl Reducer {
             }
         }
         if todo.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let next = AtomicUsize::new(0);
-        let this = &*self;
         let work = |names: &Mutex<Names>| -> Result<Vec<Reduced>> {
             let mut names = names.lock().map_err(|_| anyhow::anyhow!("a thread has died"))?;
             let mut done = Vec::new();
             while let Some(date) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-                done.push(this.day(*date, &mut names).with_context(|| format!("{date} cannot be reduced"))?);
+                done.push(self.day(*date, &mut names).with_context(|| format!("{date} cannot be reduced"))?);
                 bar.inc(1);
             }
             Ok(done)
         };
         let done: Vec<Result<Vec<Reduced>>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = this.workers.iter().map(|names| scope.spawn(|| work(names))).collect();
-            threads
-                .into_iter()
-                .map(|thread| thread.join().unwrap_or_else(|_| anyhow::bail!("a thread has died")))
-                .collect()
+            let threads: Vec<_> = self.workers.iter().map(|names| scope.spawn(|| work(names))).collect();
+            threads.into_iter().map(joined).collect()
         });
-        let mut reduced: Vec<Reduced> = done.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
-        reduced.sort_by_key(|reduced| reduced.date);
-        for Reduced { date, day, .. } in &reduced {
+        let mut days: Vec<Reduced> = done.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        days.sort_by_key(|reduced| reduced.date);
+        for Reduced { date, day, .. } in &days {
             outcome.reduced += 1;
             outcome.records += day.records;
             outcome.canaries += day.canaries;
@@ -201,18 +224,25 @@ impl Reducer {
             outcome.damaged.extend(day.damaged.iter().cloned());
             known.insert(*date, day.clone());
         }
+        Ok(Some(Ready { month, days, known, sets: self.fresh_sets()?, lock }))
+    }
+
+    fn write(&self, ready: Ready) -> Result<()> {
+        let Ready { month, days, known, sets, lock } = ready;
         // Sets first: nothing in the tables names one that is not there. Jobs last: they say which days there are.
-        self.name_sets()?;
+        sets::add(&self.tables, &sets)?;
         let said = serde_json::to_string(&known)?;
-        let users = reduced.iter().map(|reduced| (reduced.date, &reduced.users)).collect();
-        let jobs = reduced.iter().map(|reduced| (reduced.date, &reduced.jobs)).collect();
+        let users = days.iter().map(|reduced| (reduced.date, &reduced.users)).collect();
+        let jobs = days.iter().map(|reduced| (reduced.date, &reduced.jobs)).collect();
         let (users, jobs) = std::thread::scope(|scope| {
             let users = scope.spawn(|| self.written(USERS, &schema::USERS, month, users, Vec::new()));
             let jobs = self.written(JOBS, &schema::JOBS, month, jobs, vec![(DAYS, said)]);
-            (users.join().unwrap_or_else(|_| anyhow::bail!("a thread has died")), jobs)
+            (joined(users), jobs)
         });
         users?.finish()?;
-        jobs?.finish()
+        jobs?.finish()?;
+        drop(lock);
+        Ok(())
     }
 
     /// What a day's rows would be made from.
@@ -235,18 +265,18 @@ impl Reducer {
         })
     }
 
-    /// The sets that were named for the first time get into the table.
-    fn name_sets(&mut self) -> Result<()> {
+    /// The sets that were named for the first time.
+    fn fresh_sets(&self) -> Result<Sets> {
         let mut fresh = Sets::new();
-        for names in &mut self.workers {
-            let names = names.get_mut().map_err(|_| anyhow::anyhow!("a thread has died"))?;
+        for names in &self.workers {
+            let mut names = names.lock().map_err(|_| anyhow::anyhow!("a thread has died"))?;
             for (id, set) in std::mem::take(&mut names.named) {
                 if let Some(other) = fresh.insert(id, set.clone()) {
                     ensure!(other == set, "two sets have the number {id}");
                 }
             }
         }
-        sets::add(&self.tables, &fresh)
+        Ok(fresh)
     }
 
     /// A month's file, still to be finished: the rows of these days, and of all others those that it has.

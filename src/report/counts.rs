@@ -1,14 +1,15 @@
 //! What is counted of a period, before it is drawn: each number with the users it comes from.
 //!
-//! Rows become jobs, jobs become groups of equal ones, and groups are counted: a period has far fewer different jobs than
-//! jobs.
+//! Rows become jobs. They are counted by their sets first, and each set is then counted for its members: a period has far
+//! fewer different sets than jobs.
 
-use super::model::{Model, UserRow};
+use super::model::Model;
 use super::period::Period;
 use super::protect::{Tally, protect};
 use super::select::{Job, Selection};
-use crate::words::Quick;
+use crate::words::{Quick, Sets};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 
 /// Some users.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,20 +61,26 @@ impl Users {
 pub struct Cell {
     pub jobs: u64,
     pub users: Users,
-    pub node_hours: f64,
+    /// Nodes times milliseconds: whole numbers, whose sum does not depend on their order.
+    node_millis: u128,
 }
 
 impl Cell {
-    fn add(&mut self, group: &Group, jobs: u64, node_hours: f64) {
-        self.jobs += jobs;
-        self.node_hours += node_hours;
-        self.users.add(group.user);
+    fn add(&mut self, job: &Job) {
+        self.jobs += 1;
+        self.node_millis += job.node_millis();
+        self.users.add(job.about.username);
+    }
+
+    /// Nodes times hours: approximate, because only the time between the first and the last that was heard of a job is known.
+    pub fn node_hours(&self) -> f64 {
+        self.node_millis as f64 / 3_600_000.0
     }
 
     /// Adds another one's.
     pub fn unite(&mut self, other: &Cell) {
         self.jobs += other.jobs;
-        self.node_hours += other.node_hours;
+        self.node_millis += other.node_millis;
         self.users.unite(&other.users);
     }
 }
@@ -87,18 +94,6 @@ pub struct Pair {
     pub other: u64,
     /// All jobs.
     pub all: u64,
-}
-
-/// Jobs that are equal in all that is counted.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Group {
-    pub user: u32,
-    pub packages: u32,
-    pub direct: u32,
-    pub nodes: u32,
-    pub exits: u32,
-    pub environments: u32,
-    pub is_jupyter: bool,
 }
 
 /// The numbers. Packages are by their number in the model's names, all else in its texts.
@@ -129,7 +124,7 @@ pub struct Counts {
     pub direct_jobs: BTreeMap<u32, Cell>,
     /// By nodes.
     pub sizes: BTreeMap<u32, Cell>,
-    /// By package and nodes.
+    /// By package and class of nodes.
     pub package_sizes: BTreeMap<(u32, u32), Cell>,
     /// By two packages, the smaller number first.
     pub pairs: HashMap<(u32, u32), Pair, Quick>,
@@ -172,30 +167,30 @@ impl Counts {
         selection: &Selection,
         period: &Period,
         depth: Depth,
-        mut tally: Option<&mut Tally>,
+        tally: Option<&mut Tally>,
     ) -> Self {
         let mut counts = Counts { rate: 1.0, ..Counts::default() };
-        for row in model.users.iter().filter(|row| period.has(row.date) && selection.takes_user(&row.about)) {
-            counts.add_user(row, model);
+        counts.add_users(model, selection, period);
+        let rows = &model.jobs[period.rows(&model.jobs, |row| row.date)];
+        let (mut jobs, sampled) = selection.jobs(rows, &mut model.sets, &mut model.text_sets);
+        if let Some(tally) = tally {
+            jobs.iter().for_each(|job| tally.add(job, model, false));
+            sampled.iter().for_each(|job| tally.add(job, model, true));
         }
-        let rows: Vec<_> = model.jobs.iter().filter(|row| period.has(row.date)).copied().collect();
-        let (jobs, sampled) = selection.jobs(&rows, &mut model.sets, &mut model.text_sets);
-        for (group, (jobs, node_hours)) in grouped(&jobs) {
-            counts.add_jobs(&group, jobs, node_hours, model, depth);
-            if let Some(tally) = &mut tally {
-                tally.add(&group, jobs, model, false);
+        jobs.retain(|job| {
+            if job.about.packages == 0 {
+                counts.empty_jobs.add(job);
             }
-        }
+            job.about.packages != 0
+        });
+        counts.add_jobs(&jobs, model, depth);
         for job in &sampled {
             counts.rate = counts.rate.min(f64::from(job.about.rate));
+            counts.sampled.add(job);
         }
-        for (group, (jobs, node_hours)) in grouped(&sampled) {
-            if let Some(tally) = &mut tally {
-                tally.add(&group, jobs, model, true);
-            }
-            counts.sampled.add(&group, jobs, node_hours);
-            for name in model.sets.members(group.packages).iter() {
-                counts.sampled_names.entry(*name).or_default().add(&group, jobs, node_hours);
+        for (packages, cell) in cells(&sampled, |job| job.about.packages) {
+            for name in model.sets.members(packages).iter() {
+                counts.sampled_names.entry(*name).or_default().unite(&cell);
             }
         }
         let of = |name: u32| counts.package_jobs.get(&name).map_or(0, |cell| cell.jobs);
@@ -279,88 +274,106 @@ impl Counts {
         self.is_protected |= part.is_protected;
     }
 
-    fn add_user(&mut self, row: &UserRow, model: &Model) {
-        let (about, user) = (&row.about, row.about.username);
-        self.users.add(user);
-        if about.is_jupyter {
-            self.jupyter_users.add(user);
+    fn add_users(&mut self, model: &Model, selection: &Selection, period: &Period) {
+        let rows = &model.users[period.rows(&model.users, |row| row.date)];
+        let mut environments = UsersOfSets::default();
+        let [mut packages, mut direct, mut libraries, mut versions] = [(); 4].map(|()| UsersOfSets::default());
+        for row in rows.iter().filter(|row| selection.takes_user(&row.about)) {
+            let (about, user) = (&row.about, row.about.username);
+            self.users.add(user);
+            if about.is_jupyter {
+                self.jupyter_users.add(user);
+            }
+            if about.is_compute { &mut self.compute_users } else { &mut self.login_users }.add(user);
+            self.subsystem_users.entry(about.subsystem).or_default().add(user);
+            for (of_sets, set) in [
+                (&mut environments, about.environments),
+                (&mut packages, about.packages),
+                (&mut direct, about.direct),
+                (&mut libraries, row.libraries),
+                (&mut versions, row.versions),
+            ] {
+                of_sets.entry(set).or_default().add(user);
+            }
+            self.processes += u64::from(row.processes);
+            self.weight += row.weight;
         }
-        if about.is_compute { &mut self.compute_users } else { &mut self.login_users }.add(user);
-        self.subsystem_users.entry(about.subsystem).or_default().add(user);
-        for class in model.text_sets.members(about.environments).iter() {
-            self.environment_users.entry(*class).or_default().add(user);
-        }
-        let each = |set: u32, counted: &mut BTreeMap<u32, Users>| {
-            for name in model.sets.members(set).iter() {
-                counted.entry(*name).or_default().add(user);
+        let each = |of_sets: UsersOfSets, sets: &Sets, counted: &mut BTreeMap<u32, Users>| {
+            for (set, users) in of_sets {
+                for name in sets.members(set).iter() {
+                    counted.entry(*name).or_default().unite(&users);
+                }
             }
         };
-        each(about.packages, &mut self.package_users);
-        each(about.direct, &mut self.direct_users);
-        each(row.libraries, &mut self.libraries);
-        each(row.versions, &mut self.version_users);
-        self.processes += u64::from(row.processes);
-        self.weight += row.weight;
+        each(environments, &model.text_sets, &mut self.environment_users);
+        each(packages, &model.sets, &mut self.package_users);
+        each(direct, &model.sets, &mut self.direct_users);
+        each(libraries, &model.sets, &mut self.libraries);
+        each(versions, &model.sets, &mut self.version_users);
     }
 
-    fn add_jobs(&mut self, group: &Group, jobs: u64, node_hours: f64, model: &Model, depth: Depth) {
-        let packages = model.sets.members(group.packages);
-        if packages.is_empty() {
-            self.empty_jobs.add(group, jobs, node_hours);
-            return;
+    /// Jobs that have loaded something.
+    fn add_jobs(&mut self, jobs: &[Job], model: &Model, depth: Depth) {
+        let (sets, text_sets) = (&model.sets, &model.text_sets);
+        for (packages, cell) in cells(jobs, |job| job.about.packages) {
+            self.jobs.unite(&cell);
+            let packages = sets.members(packages);
+            for (at, name) in packages.iter().enumerate() {
+                self.package_jobs.entry(*name).or_default().unite(&cell);
+                if depth == Depth::All {
+                    for other in &packages[at + 1..] {
+                        self.pairs.entry((*name, *other)).or_default().cell.unite(&cell);
+                    }
+                }
+            }
         }
-        let exits = model.text_sets.members(group.exits);
-        let direct = model.sets.members(group.direct);
-        self.jobs.add(group, jobs, node_hours);
         if depth == Depth::Brief {
-            for name in packages.iter() {
-                self.package_jobs.entry(*name).or_default().add(group, jobs, node_hours);
-            }
             return;
         }
-        if group.is_jupyter {
-            self.jupyter_jobs.add(group, jobs, node_hours);
+        for job in jobs.iter().filter(|job| job.about.is_jupyter) {
+            self.jupyter_jobs.add(job);
         }
-        self.sizes.entry(group.nodes).or_default().add(group, jobs, node_hours);
-        for class in model.text_sets.members(group.environments).iter() {
-            self.environment_jobs.entry(*class).or_default().add(group, jobs, node_hours);
-        }
-        for exit in exits.iter() {
-            self.exits.entry(*exit).or_default().add(group, jobs, node_hours);
-        }
-        for (at, name) in packages.iter().enumerate() {
-            self.package_jobs.entry(*name).or_default().add(group, jobs, node_hours);
-            self.package_sizes.entry((*name, group.nodes)).or_default().add(group, jobs, node_hours);
-            if direct.binary_search(name).is_ok() {
-                self.direct_jobs.entry(*name).or_default().add(group, jobs, node_hours);
+        self.sizes = cells(jobs, |job| job.num_nodes).into_iter().collect();
+        for ((packages, class), cell) in cells(jobs, |job| (job.about.packages, class(job.num_nodes))) {
+            for name in sets.members(packages).iter() {
+                self.package_sizes.entry((*name, class)).or_default().unite(&cell);
             }
-            for exit in exits.iter() {
-                self.package_exits.entry((*name, *exit)).or_default().add(group, jobs, node_hours);
+        }
+        for ((packages, direct), cell) in cells(jobs, |job| (job.about.packages, job.about.direct)) {
+            let direct = sets.members(direct);
+            for name in sets.members(packages).iter().filter(|name| direct.binary_search(name).is_ok()) {
+                self.direct_jobs.entry(*name).or_default().unite(&cell);
             }
-            for other in &packages[at + 1..] {
-                self.pairs.entry((*name, *other)).or_default().cell.add(group, jobs, node_hours);
+        }
+        for (environments, cell) in cells(jobs, |job| job.about.environments) {
+            for class in text_sets.members(environments).iter() {
+                self.environment_jobs.entry(*class).or_default().unite(&cell);
+            }
+        }
+        for ((packages, exits), cell) in cells(jobs, |job| (job.about.packages, job.exits)) {
+            for exit in text_sets.members(exits).iter() {
+                self.exits.entry(*exit).or_default().unite(&cell);
+                for name in sets.members(packages).iter() {
+                    self.package_exits.entry((*name, *exit)).or_default().unite(&cell);
+                }
             }
         }
     }
 }
 
-/// How many jobs are equal, and their node-hours.
-fn grouped(jobs: &[Job]) -> HashMap<Group, (u64, f64), Quick> {
-    let mut groups: HashMap<Group, (u64, f64), Quick> = HashMap::default();
+/// By the number of a set.
+type UsersOfSets = HashMap<u32, Users, Quick>;
+
+/// Jobs by something that many have.
+fn cells<K: Eq + Hash>(jobs: &[Job], key: impl Fn(&Job) -> K) -> HashMap<K, Cell, Quick> {
+    let mut cells: HashMap<K, Cell, Quick> = HashMap::default();
     for job in jobs {
-        let about = &job.about;
-        let group = Group {
-            user: about.username,
-            packages: about.packages,
-            direct: about.direct,
-            nodes: job.num_nodes,
-            exits: job.exits,
-            environments: about.environments,
-            is_jupyter: about.is_jupyter,
-        };
-        let (count, node_hours) = groups.entry(group).or_default();
-        *count += 1;
-        *node_hours += job.node_hours();
+        cells.entry(key(job)).or_default().add(job);
     }
-    groups
+    cells
+}
+
+/// Classes of sizes: each begins at twice the nodes of the one before it.
+pub fn class(nodes: u32) -> u32 {
+    nodes.max(1).ilog2()
 }

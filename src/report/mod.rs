@@ -84,7 +84,7 @@ impl Report<'_> {
             let folder = self.args.out.join(&period.name);
             let counts = self.page(model, &period, &folder, Some("../index.html"))?;
             pages.push(folder.join("index.html").display().to_string());
-            let numbers = [counts.users.count() as f64, counts.jobs.jobs as f64, counts.jobs.node_hours.round()];
+            let numbers = [counts.users.count() as f64, counts.jobs.jobs as f64, counts.jobs.node_hours().round()];
             let (name, href) = (period.name.clone(), format!("{}/index.html", period.name));
             links.push(page::Link { name, href, numbers: numbers.map(draw::number).to_vec() });
             counted.push((period, counts));

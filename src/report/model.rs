@@ -24,7 +24,9 @@ pub struct Model {
     pub names: Words,
     /// Sets of [`Model::names`].
     pub sets: Sets,
+    /// By date.
     pub jobs: Vec<JobRow>,
+    /// By date.
     pub users: Vec<UserRow>,
     /// What each day says of itself.
     pub days: BTreeMap<NaiveDate, Day>,
@@ -122,6 +124,9 @@ impl Model {
                 })?;
             }
         }
+        // A month to which days were added has them at its end.
+        model.jobs.sort_by_key(|row| row.date);
+        model.users.sort_by_key(|row| row.date);
         Ok(model)
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use chrono::{Datelike, Months, NaiveDate};
+use std::ops::Range;
 
 /// How a range is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -76,9 +77,10 @@ impl Period {
         parts
     }
 
-    /// Whether a day is in it; days since 1970.
-    pub fn has(&self, date: i32) -> bool {
-        (self.from.to_epoch_days()..=self.to.to_epoch_days()).contains(&date)
+    /// Which of some rows are in it, by their date in days since 1970; rows are sorted by it.
+    pub fn rows<T>(&self, rows: &[T], date: impl Fn(&T) -> i32) -> Range<usize> {
+        let first = rows.partition_point(|row| date(row) < self.from.to_epoch_days());
+        first..rows.partition_point(|row| date(row) <= self.to.to_epoch_days())
     }
 }
 

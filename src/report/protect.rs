@@ -12,9 +12,9 @@
 //! Each number of jobs is so decided with the jobs of each user at hand: that a total less its parts is another user's is
 //! seen here as it would be seen by whoever subtracts.
 
-use super::counts::{Cell, Counts, Group, Users};
-use super::figures::class;
+use super::counts::{Cell, Counts, Users, class};
 use super::model::Model;
+use super::select::Job;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Something that jobs are counted by.
@@ -45,11 +45,11 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds equal jobs, as [`Counts`] does.
-    pub fn add(&mut self, group: &Group, jobs: u64, model: &Model, is_sample: bool) {
-        let jobs = jobs as i64;
-        let mut add = |by: By| *self.jobs.entry(by).or_default().entry(group.user).or_default() += jobs;
-        let packages = model.sets.members(group.packages);
+    /// Adds a job, as [`Counts`] does.
+    pub fn add(&mut self, job: &Job, model: &Model, is_sample: bool) {
+        let about = &job.about;
+        let mut add = |by: By| *self.jobs.entry(by).or_default().entry(about.username).or_default() += 1;
+        let packages = model.sets.members(about.packages);
         if is_sample {
             add(By::Sampled);
             packages.iter().for_each(|name| add(By::SampledName(*name)));
@@ -59,15 +59,15 @@ impl Tally {
             add(By::Empty);
             return;
         }
-        let size = class(group.nodes);
-        let direct = model.sets.members(group.direct);
-        let exits = model.text_sets.members(group.exits);
+        let size = class(job.num_nodes);
+        let direct = model.sets.members(about.direct);
+        let exits = model.text_sets.members(job.exits);
         add(By::All);
         add(By::Size(size));
-        if group.is_jupyter {
+        if about.is_jupyter {
             add(By::Jupyter);
         }
-        model.text_sets.members(group.environments).iter().for_each(|class| add(By::Environment(*class)));
+        model.text_sets.members(about.environments).iter().for_each(|class| add(By::Environment(*class)));
         exits.iter().for_each(|exit| add(By::Exit(*exit)));
         for (at, name) in packages.iter().enumerate() {
             add(By::Package(*name));
@@ -158,9 +158,9 @@ pub fn protect(counts: &mut Counts, tally: &Tally, least: u64) {
     counts.pairs.retain(|(one, other), _| has(one) && has(other) && guard.shows_pair(*one, *other));
     let sizes = &counts.sizes;
     let (mut of_sizes, mut of_exits): (BTreeMap<u32, Vec<By>>, BTreeMap<u32, Vec<By>>) = Default::default();
-    for (package, nodes) in counts.package_sizes.keys() {
-        let by = By::PackageSize(*package, class(*nodes));
-        if sizes.contains_key(nodes) && guard.shows(by, &[By::Size(class(*nodes))]) {
+    for (package, class) in counts.package_sizes.keys() {
+        let by = By::PackageSize(*package, *class);
+        if sizes.contains_key(&first(*class)) && guard.shows(by, &[By::Size(*class)]) {
             of_sizes.entry(*package).or_default().push(by);
         }
     }
@@ -175,7 +175,7 @@ pub fn protect(counts: &mut Counts, tally: &Tally, least: u64) {
         rows.flat_map(|(package, parts)| guard.parts(By::Package(package), parts.into_iter())).collect()
     };
     let (of_sizes, of_exits) = (shown(of_sizes), shown(of_exits));
-    counts.package_sizes.retain(|(package, nodes), _| of_sizes.contains(&By::PackageSize(*package, class(*nodes))));
+    counts.package_sizes.retain(|(package, class), _| of_sizes.contains(&By::PackageSize(*package, *class)));
     counts.package_exits.retain(|(package, exit), _| of_exits.contains(&By::PackageExit(*package, *exit)));
     keep(&mut counts.sampled, guard.shows(By::Sampled, &[]));
     let is_sampled = counts.sampled.jobs > 0;
@@ -191,16 +191,16 @@ fn keep(cell: &mut Cell, shows: bool) {
 
 /// Sizes in classes, each by its first.
 fn by_class(counts: &mut Counts) {
-    let first = |nodes: u32| 1 << class(nodes);
     let mut sizes: BTreeMap<u32, Cell> = BTreeMap::new();
     for (nodes, cell) in &counts.sizes {
-        sizes.entry(first(*nodes)).or_default().unite(cell);
+        sizes.entry(first(class(*nodes))).or_default().unite(cell);
     }
-    let mut package_sizes: BTreeMap<(u32, u32), Cell> = BTreeMap::new();
-    for ((package, nodes), cell) in &counts.package_sizes {
-        package_sizes.entry((*package, first(*nodes))).or_default().unite(cell);
-    }
-    (counts.sizes, counts.package_sizes) = (sizes, package_sizes);
+    counts.sizes = sizes;
+}
+
+/// The smallest size of a class.
+fn first(class: u32) -> u32 {
+    1 << class
 }
 
 /// Names with too few users go.

@@ -176,9 +176,9 @@ impl Job {
         self.end = self.end.max(row.end);
     }
 
-    /// Nodes times hours: approximate, because only the time between the first and the last that was heard of it is known.
-    pub fn node_hours(&self) -> f64 {
-        let hours = if self.start == 0 { 0.0 } else { (self.end - self.start).max(0) as f64 / 3_600_000.0 };
-        hours * f64::from(self.num_nodes)
+    /// Nodes times milliseconds.
+    pub fn node_millis(&self) -> u128 {
+        let millis = if self.start == 0 { 0 } else { (self.end - self.start).max(0) };
+        u128::from(millis.unsigned_abs()) * u128::from(self.num_nodes)
     }
 }

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashSet};
 /// Jobs of the accounting that are in the tables, by account and by partition.
 pub fn figure(source: &Source, accounting: &Accounting) -> Figure {
     let model = source.model;
-    let seen: HashSet<u64> = model.jobs.iter().filter(|row| source.period.has(row.date)).map(|row| row.key).collect();
+    let rows = &model.jobs[source.period.rows(&model.jobs, |row| row.date)];
+    let seen: HashSet<u64> = rows.iter().map(|row| row.key).collect();
     let systems: HashSet<u32> = model.jobs.iter().map(|row| row.about.system).collect();
     let mut cells: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
     for (job, (account, partition)) in &accounting.jobs {

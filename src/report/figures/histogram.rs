@@ -1,8 +1,8 @@
 //! Which packages run at which size.
 
-use super::sizes::{class, label, range};
+use super::sizes::{label, range};
 use super::{Figure, JOBS, Source, count};
-use crate::report::counts::Cell as Jobs;
+use crate::report::counts::{Cell as Jobs, class};
 use crate::report::draw::grid::{Cell, Grid, draw};
 use crate::report::draw::{number, shade};
 use crate::report::table::{Kind, Table};
@@ -10,10 +10,7 @@ use std::collections::BTreeMap;
 
 /// Packages by sizes of jobs.
 pub fn figure(source: &Source) -> Figure {
-    let mut cells: BTreeMap<(u32, u32), Jobs> = BTreeMap::new();
-    for ((package, nodes), jobs) in &source.counts.package_sizes {
-        cells.entry((*package, class(*nodes))).or_default().unite(jobs);
-    }
+    let cells = &source.counts.package_sizes;
     let columns = [
         ("package", Kind::Text),
         ("nodes_from", Kind::Count),

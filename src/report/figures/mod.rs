@@ -15,8 +15,6 @@ mod summary;
 mod trends;
 mod versions;
 
-pub use sizes::class;
-
 use super::accounting::Accounting;
 use super::counts::Counts;
 use super::model::Model;

@@ -101,12 +101,12 @@ fn by_jobs(source: &Source) -> Figure {
 }
 
 fn by_node_hours(source: &Source) -> Figure {
-    let all = source.counts.jobs.node_hours;
+    let all = source.counts.jobs.node_hours();
     let mut ranked: Vec<(&str, f64, u64)> = source
         .counts
         .package_jobs
         .iter()
-        .map(|(name, cell)| (source.name(*name), cell.node_hours, cell.users.count()))
+        .map(|(name, cell)| (source.name(*name), cell.node_hours(), cell.users.count()))
         .collect();
     ranked.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(other.0)));
     let columns = [

@@ -1,7 +1,7 @@
 //! How large jobs are.
 
 use super::{Figure, JOBS, Source, count};
-use crate::report::counts::Cell;
+use crate::report::counts::{Cell, class};
 use crate::report::draw::columns::{Column, draw};
 use crate::report::draw::number;
 use crate::report::table::{Kind, Table};
@@ -34,11 +34,6 @@ pub fn figure(source: &Source) -> Figure {
         drawing: last.is_some().then(|| draw(title, "nodes of the job: so many, to below the next", "jobs", &columns)),
         table,
     }
-}
-
-/// Sizes are drawn in classes that double: 0 for none, 1, 2 to 3, 4 to 7, … are 0, 1, 2, 3, …
-pub fn class(nodes: u32) -> u32 {
-    nodes.max(1).ilog2()
 }
 
 /// The sizes of a class, as an axis has room for them: from this one on.

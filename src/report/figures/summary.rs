@@ -30,7 +30,7 @@ pub fn figure(source: &Source, days: &[&Day]) -> Figure {
         Some((counts.jobs.jobs + counts.empty_jobs.jobs) as f64),
     );
     add("jobs with Jupyter", counts.jupyter_jobs.jobs as f64, Some(counts.jobs.jobs as f64));
-    add("node-hours of these jobs (approximate)", counts.jobs.node_hours.round(), None);
+    add("node-hours of these jobs (approximate)", counts.jobs.node_hours().round(), None);
     let of = |name: &str| counts.package_jobs.iter().find(|(package, _)| source.name(**package) == name);
     if let Some((numpy, cell)) = of("numpy") {
         let mkl = of("mkl").map(|(mkl, _)| counts.pair(*numpy, *mkl));
