@@ -38,6 +38,8 @@ mod engines;
 mod chain;
 // Canaries tell what is lost on the way.
 mod canary;
+// What a browser gets of it.
+mod serve;
 // Real receivers take what is sent.
 mod receivers;
 // Real jobs are reported however they end.

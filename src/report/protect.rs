@@ -381,8 +381,12 @@ mod tests {
             assert!(is_fit(listed.iter().copied().filter(|job| !sizes.contains(&job.2))), "seed {seed}: sizes");
             for package in counts.package_jobs.keys() {
                 let own: Vec<&Job> = listed.iter().copied().filter(|job| has(job, &name(package))).collect();
-                let sizes: Vec<u32> =
-                    counts.package_sizes.keys().filter(|(other, _)| other == package).map(|(_, size)| *size).collect();
+                let sizes: Vec<u32> = counts
+                    .package_sizes
+                    .keys()
+                    .filter(|(other, _)| other == package)
+                    .map(|(_, class)| 1 << class)
+                    .collect();
                 let rest = own.iter().copied().filter(|job| !sizes.contains(&job.2));
                 assert!(sizes.is_empty() || is_fit(rest), "seed {seed}: sizes of {}", name(package));
                 for size in sizes {
