@@ -177,8 +177,11 @@ impl Job {
     }
 
     /// Nodes times hours: approximate, because only the time between the first and the last that was heard of it is known.
+    ///
+    /// In multiples of 2^-20 hours: sums of up to 2^33 hours are then exact, and so the same in whatever order.
     pub fn node_hours(&self) -> f64 {
+        const PARTS: f64 = (1 << 20) as f64;
         let hours = if self.start == 0 { 0.0 } else { (self.end - self.start).max(0) as f64 / 3_600_000.0 };
-        hours * f64::from(self.num_nodes)
+        (hours * f64::from(self.num_nodes) * PARTS).round() / PARTS
     }
 }
