@@ -114,7 +114,14 @@ fn say(args: &Reduce, outcome: &Outcome) -> Result<()> {
 /// The days of the dataset that are asked for.
 fn days(dataset: &Dataset, args: &Reduce) -> Result<Vec<NaiveDate>> {
     let is_meant = |day: &NaiveDate| args.from.is_none_or(|from| *day >= from) && args.to.is_none_or(|to| *day <= to);
-    Ok(dataset.days()?.into_iter().map(|day| day.date()).filter(is_meant).collect())
+    let mut days = Vec::new();
+    for day in dataset.days()?.into_iter().filter(|day| is_meant(&day.date())) {
+        // An empty folder is what is left where records were deleted: what the tables have of that day stays.
+        if !dataset.files(&day)?.is_empty() {
+            days.push(day.date());
+        }
+    }
+    Ok(days)
 }
 
 /// The `[[environment]]` of a site file.
