@@ -166,7 +166,14 @@ impl Reducer {
         let lock = self.tables.lock(&month.to_string(), false)?;
         ensure!(lock.is_some(), "{month} is being reduced by another `customs reduce`: give each months of its own");
         let path = self.tables.file(JOBS, month);
-        let mut known = tables::days(&path)?;
+        let mut known = match tables::days(&path) {
+            // What cannot be read is made anew, as the report asks for.
+            Err(error) if self.again => {
+                eprintln!("customs: {error:#}: days whose records are gone from the dataset are lost");
+                BTreeMap::new()
+            }
+            known => known?,
+        };
         let mut todo = Vec::new();
         for date in days {
             let made_from = self.made_from(*date)?;
@@ -211,11 +218,12 @@ impl Reducer {
         // Sets first: nothing in the tables names one that is not there. Jobs last: they say which days there are.
         self.name_sets()?;
         let said = serde_json::to_string(&known)?;
+        let keeps_others = known.len() > reduced.len();
         let users = reduced.iter().map(|reduced| (reduced.date, &reduced.users)).collect();
         let jobs = reduced.iter().map(|reduced| (reduced.date, &reduced.jobs)).collect();
         let (users, jobs) = std::thread::scope(|scope| {
-            let users = scope.spawn(|| self.written(USERS, &schema::USERS, month, users, Vec::new()));
-            let jobs = self.written(JOBS, &schema::JOBS, month, jobs, vec![(DAYS, said)]);
+            let users = scope.spawn(|| self.written(USERS, &schema::USERS, month, users, Vec::new(), keeps_others));
+            let jobs = self.written(JOBS, &schema::JOBS, month, jobs, vec![(DAYS, said)], keeps_others);
             (users.join().unwrap_or_else(|_| anyhow::bail!("a thread has died")), jobs)
         });
         users?.finish()?;
@@ -256,7 +264,7 @@ impl Reducer {
         sets::add(&self.tables, &fresh)
     }
 
-    /// A month's file, still to be finished: the rows of these days, and of all others those that it has.
+    /// A month's file, still to be finished: the rows of these days, and, if there are others, those that it has.
     fn written(
         &self,
         table: &str,
@@ -264,11 +272,12 @@ impl Reducer {
         month: Month,
         mut rows: BTreeMap<NaiveDate, &RecordBatch>,
         said: Vec<(&str, String)>,
+        keeps_others: bool,
     ) -> Result<crate::whole::WholeFile> {
         let path = self.tables.file(table, month);
         let mut out = create(&path, schema.clone(), said)?;
         let new: HashSet<i32> = rows.keys().map(Datelike::num_days_from_ce).collect();
-        if path.exists() {
+        if keeps_others {
             for batch in tables::open(&path)?.build()? {
                 let batch = batch?;
                 let dates = batch.column(0).as_primitive_opt::<Date32Type>().context("the first column is no date")?;
