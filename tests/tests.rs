@@ -36,6 +36,8 @@ mod collect;
 mod engines;
 // Canaries tell what is lost on the way.
 mod canary;
+// And the numbers that come of it are right.
+mod report;
 // Real receivers take what is sent.
 mod receivers;
 // Real jobs are reported however they end.
