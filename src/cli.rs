@@ -499,7 +499,7 @@ pub struct Wish {
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
     pub top: u16,
     /// Correlations below LOW are left blank, and from HIGH on all have one colour
-    #[arg(long, num_args = 2, value_names = ["LOW", "HIGH"], default_values_t = [0.6, 0.8])]
+    #[arg(long, num_args = 2, allow_negative_numbers = true, value_names = ["LOW", "HIGH"], default_values_t = [0.6, 0.8])]
     pub clip: Vec<f64>,
     /// Show what is loaded together with these packages
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', default_value = "mpi4py,multiprocessing,dask")]

@@ -38,6 +38,8 @@ mod engines;
 mod chain;
 // Canaries tell what is lost on the way.
 mod canary;
+// And the numbers that come of it are right.
+mod report;
 // What a browser gets of it.
 mod serve;
 // Real receivers take what is sent.

@@ -123,7 +123,14 @@ fn say(args: &Reduce, outcome: &Outcome) -> Result<()> {
 /// The days of the dataset that are asked for.
 fn days(dataset: &Dataset, args: &Reduce) -> Result<Vec<NaiveDate>> {
     let is_meant = |day: &NaiveDate| args.from.is_none_or(|from| *day >= from) && args.to.is_none_or(|to| *day <= to);
-    Ok(dataset.days()?.into_iter().map(|day| day.date()).filter(is_meant).collect())
+    let mut days = Vec::new();
+    for day in dataset.days()?.into_iter().filter(|day| is_meant(&day.date())) {
+        // An empty folder is what is left where records were deleted: what the tables have of that day stays.
+        if !dataset.files(&day)?.is_empty() {
+            days.push(day.date());
+        }
+    }
+    Ok(days)
 }
 
 /// The `[[environment]]` of a site file.
@@ -186,7 +193,15 @@ impl Reducer {
         let lock = self.tables.lock(&month.to_string(), false)?;
         let elsewhere = || format!("{month} is being reduced by another `customs reduce`: give each months of its own");
         let lock = lock.with_context(elsewhere)?;
-        let mut known = tables::days(&self.tables.file(JOBS, month))?;
+        let path = self.tables.file(JOBS, month);
+        let mut known = match tables::days(&path) {
+            // What cannot be read is made anew, as the report asks for.
+            Err(error) if self.again => {
+                eprintln!("customs: {error:#}: days whose records are gone from the dataset are lost");
+                BTreeMap::new()
+            }
+            known => known?,
+        };
         let mut todo = Vec::new();
         for date in days {
             let made_from = self.made_from(*date)?;
@@ -232,11 +247,12 @@ impl Reducer {
         // Sets first: nothing in the tables names one that is not there. Jobs last: they say which days there are.
         sets::add(&self.tables, &sets)?;
         let said = serde_json::to_string(&known)?;
+        let keeps_others = known.len() > days.len();
         let users = days.iter().map(|reduced| (reduced.date, &reduced.users)).collect();
         let jobs = days.iter().map(|reduced| (reduced.date, &reduced.jobs)).collect();
         let (users, jobs) = std::thread::scope(|scope| {
-            let users = scope.spawn(|| self.written(USERS, &schema::USERS, month, users, Vec::new()));
-            let jobs = self.written(JOBS, &schema::JOBS, month, jobs, vec![(DAYS, said)]);
+            let users = scope.spawn(|| self.written(USERS, &schema::USERS, month, users, Vec::new(), keeps_others));
+            let jobs = self.written(JOBS, &schema::JOBS, month, jobs, vec![(DAYS, said)], keeps_others);
             (joined(users), jobs)
         });
         users?.finish()?;
@@ -279,7 +295,7 @@ impl Reducer {
         Ok(fresh)
     }
 
-    /// A month's file, still to be finished: the rows of these days, and of all others those that it has.
+    /// A month's file, still to be finished: the rows of these days, and, if there are others, those that it has.
     fn written(
         &self,
         table: &str,
@@ -287,11 +303,12 @@ impl Reducer {
         month: Month,
         mut rows: BTreeMap<NaiveDate, &RecordBatch>,
         said: Vec<(&str, String)>,
+        keeps_others: bool,
     ) -> Result<crate::whole::WholeFile> {
         let path = self.tables.file(table, month);
         let mut out = create(&path, schema.clone(), said)?;
         let new: HashSet<i32> = rows.keys().map(Datelike::num_days_from_ce).collect();
-        if path.exists() {
+        if keeps_others {
             for batch in tables::open(&path)?.build()? {
                 let batch = batch?;
                 let dates = batch.column(0).as_primitive_opt::<Date32Type>().context("the first column is no date")?;

@@ -34,6 +34,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// Said where a page is empty because nothing was reduced.
+const NOTHING: &str = "the tables have no days in this time";
+
 /// Draws the pages.
 pub fn run(args: &cli::Report) -> Result<ExitCode> {
     let temporary;
@@ -49,6 +52,9 @@ pub fn run(args: &cli::Report) -> Result<ExitCode> {
     let mut model = Model::read(&Tables::open(&folder)?, question.from, question.to)?;
     let report = Report { args, wishes };
     let pages = report.pages(&mut model)?;
+    if model.days.is_empty() {
+        eprintln!("customs: {NOTHING}");
+    }
     if args.json {
         stdout::answer(&format!("{}\n", json!({ "pages": pages })))?;
     } else {
@@ -95,7 +101,7 @@ impl Report<'_> {
         let source = Source { model, period: &whole, counts: &all, months: &counted, wishes: &self.wishes };
         let trends = vec![figures::over_time(&source)];
         self.files(&self.args.out, &trends)?;
-        let head = page::Head::new(self.title(&whole), self.about());
+        let head = page::Head::new(self.title(&whole), self.about(model, &whole));
         let text = page::index(&head, &["users", "jobs", "node-hours (approximate)"], &links, &trends);
         write(&self.args.out.join("index.html"), text)?;
         pages.insert(0, self.args.out.join("index.html").display().to_string());
@@ -106,7 +112,7 @@ impl Report<'_> {
     fn page(&self, model: &mut Model, period: &Period, folder: &Path, up: Option<&'static str>) -> Result<Counts> {
         let Answer { figures, counts } = self.args.question.answer(model, period, &self.wishes);
         self.files(folder, &figures)?;
-        let head = page::Head { up, ..page::Head::new(self.title(period), self.about()) };
+        let head = page::Head { up, ..page::Head::new(self.title(period), self.about(model, period)) };
         write(&folder.join("index.html"), page::page(&head, &figures))?;
         Ok(counts)
     }
@@ -130,8 +136,11 @@ impl Report<'_> {
         format!("{name}: {}", period.name)
     }
 
-    fn about(&self) -> Vec<String> {
+    fn about(&self, model: &Model, period: &Period) -> Vec<String> {
         let mut lines = self.args.question.about();
+        if model.days.range(period.from..=period.to).next().is_none() {
+            lines.push(format!("Empty: {NOTHING}."));
+        }
         if self.args.example {
             lines.push("Made up by customs: no such centre is there.".to_string());
         }

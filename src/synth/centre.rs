@@ -27,6 +27,8 @@ const ENVIRONMENTS: [(&str, &str); 5] = [
     ("spack", "/opt/spack/opt/linux-x86_64/python-3.11.7-abcdefg"),
     ("system", "/usr"),
 ];
+/// Loaded by kernels and servers of Jupyter, by which they are known, and by nothing else here.
+const JUPYTER: [&str; 5] = ["ipykernel", "jupyterlab", "notebook", "jupyter_server", "jupyterhub"];
 /// Of a day, in microseconds.
 const DAY: i64 = 86_400_000_000;
 
@@ -232,7 +234,7 @@ impl Profile {
         if has(&chosen, "xarray") {
             chosen.extend(of("dask"));
         }
-        chosen.retain(|at| Some(*at) != of("mkl") && Some(*at) != of("ipykernel"));
+        chosen.retain(|at| Some(*at) != of("mkl") && JUPYTER.iter().all(|name| Some(*at) != of(name)));
         if has(&chosen, "numpy") && random.random_bool(0.5) {
             chosen.extend(of("mkl"));
         }

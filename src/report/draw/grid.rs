@@ -29,6 +29,8 @@ pub struct Grid<'a> {
     pub margins: Option<(Vec<Margin>, Vec<Margin>)>,
     /// Colours and the values they stand for.
     pub legend: Vec<(String, String)>,
+    /// What these values are.
+    pub unit: &'a str,
 }
 
 const STEP: f64 = 18.0;
@@ -45,11 +47,13 @@ pub fn draw(grid: &Grid) -> String {
     let right = left + step * grid.columns.len() as f64;
     let bottom = top + STEP * grid.rows.len() as f64;
     let mut canvas = Canvas::new(bottom + if grid.slanted { 12.0 } else { 44.0 });
+    let between = 18.0 + room(grid.legend.iter().map(|(_, said)| said.as_str()));
     for (at, (colour, said)) in grid.legend.iter().enumerate() {
-        let x = left + at as f64 * 66.0;
+        let x = left + at as f64 * between;
         canvas.cell((x, 4.0), (14.0, 12.0), colour, said);
         canvas.text(x + 18.0, 14.0, Anchor::Start, "quiet", said);
     }
+    canvas.text(left + grid.legend.len() as f64 * between, 14.0, Anchor::Start, "quiet", grid.unit);
     for (at, label) in grid.columns.iter().enumerate() {
         let x = left + step * (at as f64 + 0.5);
         if grid.slanted {

@@ -22,6 +22,8 @@ const KINDS: [(&str, &str); 8] = [
 ];
 const TOP: f64 = 26.0;
 const HEIGHT: f64 = 260.0;
+/// From one name to the next.
+const NAME: f64 = 15.0;
 
 /// Draws up to eight of them, with their names at the right.
 pub fn draw(title: &str, upwards: &str, moments: &[String], lines: &[Line]) -> String {
@@ -79,9 +81,17 @@ pub fn draw(title: &str, upwards: &str, moments: &[String], lines: &[Line]) -> S
     // Names stand where their lines end, and not on each other.
     names.sort_by(|one, other| one.0.total_cmp(&other.0));
     let mut free = TOP;
-    for (y, line) in names {
-        let place = y.max(free);
-        free = place + 15.0;
+    for (y, _) in &mut names {
+        *y = y.max(free);
+        free = *y + NAME;
+    }
+    // Nor below the last of them the axis's own.
+    let mut free = bottom;
+    for (y, _) in names.iter_mut().rev() {
+        *y = y.min(free);
+        free = *y - NAME;
+    }
+    for (place, line) in names {
         let (colour, dashes) = KINDS[line];
         canvas.put(&format!(
             "<path d=\"M{:.1} {place:.1}h10\" class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dashes}\"/>",

@@ -186,9 +186,9 @@ pub fn shade(share: f64) -> String {
     mix(POINTS[at], POINTS[at + 1], place - at as f64)
 }
 
-/// A colour from orange (-1) over grey (0) to blue (1).
+/// A colour from orange (-1) over grey (0) to blue (1), both ends to be seen on light and on dark.
 pub fn diverging(value: f64) -> String {
-    let (grey, end) = ((235.0, 235.0, 235.0), if value < 0.0 { (213.0, 94.0, 0.0) } else { (0.0, 84.0, 147.0) });
+    let (grey, end) = ((235.0, 235.0, 235.0), if value < 0.0 { (213.0, 94.0, 0.0) } else { (0.0, 114.0, 178.0) });
     mix(grey, end, value.abs().clamp(0.0, 1.0))
 }
 

@@ -93,6 +93,7 @@ pub fn figure(source: &Source) -> Figure {
         cells: cells.collect(),
         margins: None,
         legend: legend.collect(),
+        unit: "Pearson correlation",
     };
     Figure {
         key: "correlations".to_string(),

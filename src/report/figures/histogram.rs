@@ -74,6 +74,7 @@ pub fn figure(source: &Source) -> Figure {
         cells: drawn.collect(),
         margins: Some((beside.collect(), above.collect())),
         legend: legend(greatest, level),
+        unit: "jobs",
     };
     Figure {
         key: "package-sizes".to_string(),

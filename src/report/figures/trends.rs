@@ -20,7 +20,7 @@ pub fn figure(source: &Source) -> Figure {
     for (period, counts) in source.months {
         let all = counts.users.count();
         let month = period.name.as_str();
-        table.push([month.into(), "".into(), all.into(), 1.0.into(), counts.jobs.jobs.into()]);
+        table.push([month.into(), "".into(), all.into(), share(all, all).into(), counts.jobs.jobs.into()]);
         let mut packages: Vec<(&str, u64, u64)> = counts
             .package_users
             .iter()
