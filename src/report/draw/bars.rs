@@ -44,9 +44,10 @@ pub fn draw(axis: &Axis, bars: &[Bar]) -> String {
     let bottom = top + STEP * bars.len() as f64;
     let mut canvas = Canvas::new(bottom + 40.0);
     if let Some((part, rest)) = axis.parts {
-        canvas.rect((left, 4.0), (11.0, 11.0), "one", part);
-        canvas.text(left + 16.0, 14.0, Anchor::Start, "", part);
-        let next = left + 34.0 + room([part].into_iter());
+        let first = left.min(WIDTH - 50.0 - room([part].into_iter()) - room([rest].into_iter()));
+        canvas.rect((first, 4.0), (11.0, 11.0), "one", part);
+        canvas.text(first + 16.0, 14.0, Anchor::Start, "", part);
+        let next = first + 34.0 + room([part].into_iter());
         canvas.rect((next, 4.0), (11.0, 11.0), "two", rest);
         canvas.text(next + 16.0, 14.0, Anchor::Start, "", rest);
     }

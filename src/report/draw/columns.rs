@@ -1,6 +1,6 @@
 //! Upright columns over classes that have an order: distributions.
 
-use super::{Anchor, Canvas, WIDTH, number, room};
+use super::{Anchor, Canvas, WIDTH, every, number, room};
 
 /// A column.
 pub struct Column {
@@ -22,6 +22,7 @@ pub fn draw(title: &str, across: &str, upwards: &str, columns: &[Column]) -> Str
     let floor = 0.5_f64.log10();
     let y = |value: f64| bottom - HEIGHT * ((value.log10() - floor) / (decades - floor)).clamp(0.0, 1.0);
     let step = ((WIDTH - left - 10.0) / columns.len().max(1) as f64).min(70.0);
+    let labelled = every(columns.iter().map(|column| column.label.as_str()), step);
     let mut canvas = Canvas::new(bottom + 44.0);
     canvas.text(4.0, 12.0, Anchor::Start, "quiet", upwards);
     for decade in 0..=decades as i32 {
@@ -34,7 +35,9 @@ pub fn draw(title: &str, across: &str, upwards: &str, columns: &[Column]) -> Str
         if column.value > 0.0 {
             canvas.rect((x + 2.0, y(column.value)), (step - 4.0, bottom - y(column.value)), "one", &column.said);
         }
-        canvas.text(x + step / 2.0, bottom + 16.0, Anchor::Middle, "", &column.label);
+        if at % labelled == 0 {
+            canvas.text(x + step / 2.0, bottom + 16.0, Anchor::Middle, "", &column.label);
+        }
     }
     canvas.line((left, bottom), (left + step * columns.len() as f64, bottom), "axis");
     canvas.text(left + step * columns.len() as f64 / 2.0, bottom + 36.0, Anchor::Middle, "quiet", across);

@@ -1,6 +1,6 @@
 //! Coloured cells in rows and columns: two-dimensional distributions and correlations.
 
-use super::{Anchor, Canvas, WIDTH, room};
+use super::{Anchor, Canvas, WIDTH, every, room};
 
 /// A cell.
 pub enum Cell {
@@ -42,23 +42,34 @@ pub fn draw(grid: &Grid) -> String {
     let labels = if grid.slanted { room(grid.columns.iter().map(String::as_str)) * 0.87 } else { 20.0 };
     let (above, beside) = if grid.margins.is_some() { (MARGIN, MARGIN) } else { (0.0, 0.0) };
     let top = 30.0 + above + if grid.slanted { labels } else { 0.0 };
-    let step = ((WIDTH - left - beside - 12.0) / grid.columns.len().max(1) as f64)
-        .clamp(8.0, if grid.slanted { STEP } else { 56.0 });
+    let step = match grid.slanted {
+        true => STEP,
+        false => ((WIDTH - left - beside - 12.0) / grid.columns.len().max(1) as f64).clamp(STEP, 56.0),
+    };
     let right = left + step * grid.columns.len() as f64;
+    let labelled = if grid.slanted { 1 } else { every(grid.columns.iter().map(String::as_str), step) };
+    // A slanted label goes on to the right, by half of its length.
+    let ends = grid.columns.iter().enumerate().map(|(at, label)| {
+        let own = if grid.slanted { room([label.as_str()].into_iter()) / 2.0 } else { 0.0 };
+        left + step * (at as f64 + 0.5) + own
+    });
     let bottom = top + STEP * grid.rows.len() as f64;
-    let mut canvas = Canvas::new(bottom + if grid.slanted { 12.0 } else { 44.0 });
     let between = 18.0 + room(grid.legend.iter().map(|(_, said)| said.as_str()));
+    let legend = grid.legend.len() as f64 * between;
+    let width = ends.fold(WIDTH.max(right + beside + 12.0), f64::max).ceil();
+    let first = left.min(width - legend - room([grid.unit].into_iter()));
+    let mut canvas = Canvas::wide(width, bottom + if grid.slanted { 12.0 } else { 44.0 });
     for (at, (colour, said)) in grid.legend.iter().enumerate() {
-        let x = left + at as f64 * between;
+        let x = first + at as f64 * between;
         canvas.cell((x, 4.0), (14.0, 12.0), colour, said);
         canvas.text(x + 18.0, 14.0, Anchor::Start, "quiet", said);
     }
-    canvas.text(left + grid.legend.len() as f64 * between, 14.0, Anchor::Start, "quiet", grid.unit);
+    canvas.text(first + legend, 14.0, Anchor::Start, "quiet", grid.unit);
     for (at, label) in grid.columns.iter().enumerate() {
         let x = left + step * (at as f64 + 0.5);
         if grid.slanted {
             canvas.text_up(x + 3.0, top - 6.0, label);
-        } else {
+        } else if at % labelled == 0 {
             canvas.text(x, bottom + 16.0, Anchor::Middle, "", label);
         }
     }

@@ -32,6 +32,8 @@ pub fn draw(title: &str, upwards: &str, moments: &[String], lines: &[Line]) -> S
     let ticks = ticks(greatest);
     let most = ticks.last().copied().unwrap_or(1.0);
     let left = room(ticks.iter().map(|tick| number(*tick)).collect::<Vec<_>>().iter().map(String::as_str)) + 4.0;
+    // Half of the first moment's label is to the left of it.
+    let left = left.max(room(moments.first().map(String::as_str).into_iter()) / 2.0);
     let right = WIDTH - room(lines.iter().map(|line| line.name.as_str())) - 16.0;
     let bottom = TOP + HEIGHT;
     let x = |at: usize| left + (right - left) * at as f64 / (moments.len().max(2) - 1) as f64;

@@ -10,7 +10,7 @@ pub mod lines;
 
 use std::fmt::Write;
 
-/// The width of all figures, in CSS pixels.
+/// The width of figures, in CSS pixels; of those with long names it is the least.
 pub const WIDTH: f64 = 760.0;
 /// As wide as a letter is on average, at the size of labels.
 const LETTER: f64 = 6.9;
@@ -28,6 +28,7 @@ pub const STYLE: &str = "\
 
 /// A drawing.
 pub struct Canvas {
+    width: f64,
     height: f64,
     marks: String,
 }
@@ -43,7 +44,12 @@ pub enum Anchor {
 impl Canvas {
     /// An empty one.
     pub fn new(height: f64) -> Self {
-        Canvas { height, marks: String::new() }
+        Canvas::wide(WIDTH, height)
+    }
+
+    /// One of another width.
+    pub fn wide(width: f64, height: f64) -> Self {
+        Canvas { width, height, marks: String::new() }
     }
 
     /// A text, its baseline at y.
@@ -93,10 +99,10 @@ impl Canvas {
 
     /// The element, to stand in a page.
     pub fn finish(self, title: &str) -> String {
-        let Canvas { height, marks } = self;
+        let Canvas { width, height, marks } = self;
         let title = escaped(title);
         format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"figure\" role=\"img\" aria-label=\"{title}\" viewBox=\"0 0 {WIDTH} {height:.0}\" width=\"{WIDTH}\" height=\"{height:.0}\">{marks}</svg>"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"figure\" role=\"img\" aria-label=\"{title}\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" height=\"{height:.0}\">{marks}</svg>"
         )
     }
 }
@@ -132,6 +138,11 @@ pub fn escaped(text: &str) -> String {
 /// The room that labels need.
 pub fn room<'a>(labels: impl Iterator<Item = &'a str>) -> f64 {
     labels.map(|label| label.chars().count()).max().unwrap_or_default() as f64 * LETTER + 8.0
+}
+
+/// Of labels that stand side by side, a step apart, the first of every so many has room.
+pub fn every<'a>(labels: impl Iterator<Item = &'a str>, step: f64) -> usize {
+    (room(labels) / step).ceil().max(1.0) as usize
 }
 
 /// Round numbers from 0 up to one that is not below `most`.
