@@ -45,7 +45,7 @@ SELECT * FROM (
         bool_or(is_compute) AS is_compute, max(subsystem) AS subsystem, max(repo) AS repo, bool_or(is_jupyter) AS is_jupyter,
         list_distinct(flatten(list(packages))) AS packages, list_distinct(flatten(list(direct))) AS direct,
         list_distinct(list(exit)) AS exits, list_distinct(list(environment)) AS environments,
-        (max(epoch_us("start") + elapsed * 1e6) - min(epoch_us("start"))) / 3.6e9 * max(num_nodes) AS node_hours
+        (max((epoch_us("start") + floor(elapsed * 1e6)::BIGINT) // 1000) - min(epoch_us("start") // 1000)) / 3.6e6 * max(num_nodes) AS node_hours
     FROM processes WHERE job_id <> '' AND {condition} GROUP BY ALL)
 WHERE {where_jobs}""")
 
