@@ -12,7 +12,7 @@ fn program(python: &Path, name: &str, arguments: &[&str]) -> Value {
     let place = made_up();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs").join(name);
     let mut command = bare(python);
-    command.arg(path).args(arguments).env("HOME", &place.path).current_dir(&place.path);
+    command.arg(path).args(arguments).env("HOME", &place.path).env("TABLES", "tables").current_dir(&place.path);
     let output = command.output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name} {arguments:?}: {error}");
@@ -73,4 +73,20 @@ fn spark_reads_dataset_and_tables_as_they_lie() {
     let Some(python) = hosts::venv("spark") else { return };
     let arguments = ["dataset", "tables", "ledger.jsonl", "2025-11-01", "2025-11-30"];
     rankings("months/2025-11", &program(&python, "spark.py", &arguments), 2);
+}
+
+#[test]
+fn the_notebook_draws_the_first_figure_anew() {
+    let Some(python) = readers() else { return };
+    let notebook = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/packages.ipynb");
+    let drawn = program(&python, "notebook.py", &[notebook.to_str().unwrap()]);
+    let drawn: BTreeMap<String, u64> = serde_json::from_value(drawn).unwrap();
+    let rows = made_up().table("report", "top-users").only(&["package", "users"]);
+    let expected: Vec<(String, u64)> = rows.into_iter().map(|row| (row[0].clone(), row[1].parse().unwrap())).collect();
+    assert_eq!(drawn.len(), 20);
+    let least = drawn.values().min().unwrap();
+    for (package, users) in &drawn {
+        assert!(expected.contains(&(package.clone(), *users)), "{package}: {users}");
+    }
+    assert_eq!(expected[19].1, *least, "the first twenty");
 }
