@@ -107,10 +107,13 @@ pub fn figure(source: &Source) -> Figure {
     }
 }
 
-/// From light at the lower end to dark at the upper one.
+/// From light at the lower end to dark at the upper one. Where both signs are shown, 0 is grey.
 fn colour(value: f64, low: f64, high: f64) -> String {
+    if low < 0.0 {
+        return diverging(value / if value < 0.0 { -low } else { high }.max(1e-9));
+    }
     let share = ((value - low) / (high - low).max(1e-9)).clamp(0.0, 1.0);
-    diverging(if value < 0.0 { value } else { 0.25 + 0.75 * share })
+    diverging(0.25 + 0.75 * share)
 }
 
 /// An order in which neighbours are alike: groups are joined by the average of their coefficients, the most alike first,
@@ -154,7 +157,8 @@ fn clustered(packages: &[(u32, u64)], alike: impl Fn((u32, u64), (u32, u64)) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{clustered, pearson};
+    use super::{clustered, colour, pearson};
+    use crate::report::draw::diverging;
 
     #[test]
     fn the_coefficient_is_pearsons_and_undefined_where_nothing_varies() {
@@ -164,6 +168,13 @@ mod tests {
         assert_eq!(pearson(10, 5, 5, 5), Some(1.0));
         assert_eq!(pearson(10, 5, 5, 0), Some(-1.0));
         assert_eq!([pearson(10, 10, 5, 5), pearson(10, 0, 5, 0), pearson(0, 0, 0, 0)], [None; 3]);
+    }
+
+    #[test]
+    fn nothing_in_common_is_grey_where_both_signs_are_shown() {
+        let of = |values: [f64; 3], low, high| values.map(|value| colour(value, low, high));
+        assert_eq!(of([-0.5, 0.0, 0.8], -0.5, 0.8), [-1.0, 0.0, 1.0].map(diverging));
+        assert_eq!(of([0.6, 0.7, 0.9], 0.6, 0.8), [0.25, 0.625, 1.0].map(diverging));
     }
 
     #[test]
