@@ -3,6 +3,7 @@
 mod by_hand;
 mod edges;
 mod independent;
+mod published;
 mod seen;
 mod truth;
 
