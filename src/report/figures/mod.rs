@@ -1,13 +1,12 @@
 //! The figures, one file for each question. Each takes what was counted and makes numbers and a drawing of it.
 
+mod beneath;
 mod correlations;
 mod coverage;
 mod direct;
 mod emerging;
 mod endings;
-mod environments;
 mod histogram;
-mod libraries;
 mod partners;
 mod rankings;
 mod sizes;
@@ -76,8 +75,8 @@ pub fn all(source: &Source, days: Vec<&Day>) -> Vec<Figure> {
     figures.push(histogram::figure(source));
     figures.push(correlations::figure(source));
     figures.extend(partners::figures(source));
-    figures.push(environments::figure(source));
-    figures.push(libraries::figure(source));
+    figures.push(beneath::environments(source));
+    figures.push(beneath::libraries(source));
     figures.push(direct::figure(source));
     figures.push(versions::figure(source));
     figures.push(emerging::figure(source));
