@@ -12,7 +12,9 @@ use std::fs;
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
+use ureq::config::ConfigBuilder;
 use ureq::http::Response;
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 /// Where `USER:PASSWORD` is looked for when neither the URL nor a file has it.
@@ -97,6 +99,23 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
+/// Over TLS, to servers whose certificates the system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
+#[cfg(feature = "tls")]
+fn with_tls(config: ConfigBuilder<AgentScope>) -> Result<ConfigBuilder<AgentScope>> {
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ureq::tls::TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(provider)
+        .root_certs(ureq::tls::RootCerts::PlatformVerifier);
+    Ok(config.tls_config(tls.build()))
+}
+
+#[cfg(not(feature = "tls"))]
+fn with_tls(_: ConfigBuilder<AgentScope>) -> Result<ConfigBuilder<AgentScope>> {
+    bail!(
+        "https: this `customs` was built without TLS; build it with `--features tls`, or let a proxy on this machine speak it"
+    )
+}
+
 /// Who asks a server.
 pub struct Client {
     agent: Agent,
@@ -132,6 +151,7 @@ impl Client {
             .http_status_as_error(false)
             .timeout_connect(Some(CONNECT))
             .timeout_global(Some(patience));
+        let config = if index.server.starts_with("https:") { with_tls(config)? } else { config };
         Ok(Client { agent: config.build().into(), server: index.server.clone(), authorization })
     }
 

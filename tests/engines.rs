@@ -493,6 +493,94 @@ fn what_a_server_has_no_time_for_is_sent_again_and_what_it_refuses_is_kept_aside
     assert!(!everything.contains(secret));
 }
 
+/// Without the feature, the collector says at once what it lacks.
+#[cfg(not(feature = "tls"))]
+#[test]
+fn https_names_the_feature_that_it_needs() {
+    let dataset = Dataset::new();
+    let mut command = bare(env!("CARGO_BIN_EXE_customs"));
+    command.args(["import", "--from", "https://localhost:1/customs", "--out"]).arg(dataset.path());
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(2) && said.contains("--features tls"), "{said}");
+}
+
+#[cfg(feature = "tls")]
+mod tls {
+    use super::*;
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
+    /// A key, and a certificate for localhost by an authority of its own, in a folder: `key`, `certificate`, `authority`.
+    fn certify(folder: &Path) {
+        let openssl = |line: &str| {
+            let output = Command::new("openssl").args(line.split(' ')).current_dir(folder).output().unwrap();
+            assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
+        };
+        let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
+        openssl(&format!("req -x509 {key} -subj /CN=authority -keyout authority.key -out authority"));
+        openssl(&format!("req {key} -subj /CN=localhost -keyout key -out request").replace(" -days 2", ""));
+        std::fs::write(folder.join("about"), "subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n").unwrap();
+        openssl(
+            "x509 -req -in request -CA authority -CAkey authority.key -CAcreateserial -days 2 -extfile about -out certificate",
+        );
+    }
+
+    #[test]
+    fn tls_is_spoken_with_a_server_that_is_trusted_and_with_no_other() {
+        let Some(server) = OpenSearch::start() else { return };
+        let folder = tempfile::tempdir().unwrap();
+        certify(folder.path());
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/tls.py");
+        let mut command = bare(python());
+        command.arg(program).args(["certificate", "key", &server.address.port().to_string()]);
+        let mut terminator = command.current_dir(folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(terminator.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        let index = format!("https://localhost:{}/customs", port.trim());
+        let authority = folder.path().join("authority");
+
+        let (messages, dataset) = (messages(), Dataset::new());
+        let mut command = bare(env!("CARGO_BIN_EXE_customs"));
+        command.args([
+            "collect",
+            "--listen",
+            "udp://127.0.0.1:0",
+            "--metrics",
+            "127.0.0.1:0",
+            "--elasticsearch",
+            &index,
+        ]);
+        let collector = Collector::from({
+            command.arg("--out").arg(dataset.path()).env("SSL_CERT_FILE", &authority);
+            command
+        });
+        for message in &messages {
+            collector.send(message);
+        }
+        let count = expected(&messages).len() as u64;
+        wait_for("the index", || (server.count("customs") == count).then_some(()));
+        collector.stop();
+
+        let import = |trusts: bool| {
+            let copy = Dataset::new();
+            let mut command = bare(env!("CARGO_BIN_EXE_customs"));
+            command.args(["import", "--from", &index, "--out"]).arg(copy.path());
+            if trusts {
+                command.env("SSL_CERT_FILE", &authority);
+            }
+            let output = command.output().unwrap();
+            (output.status.code(), String::from_utf8(output.stderr).unwrap(), by_id(&copy).len() as u64)
+        };
+        let (status, said, found) = import(true);
+        assert_eq!((status, found), (Some(0), count), "{said}");
+        let (status, said, found) = import(false);
+        assert!(status == Some(2) && found == 0 && said.to_lowercase().contains("certificate"), "{status:?} {said}");
+        terminator.kill().unwrap();
+        terminator.wait().unwrap();
+    }
+}
+
 #[cfg(feature = "kafka")]
 mod kafka {
     use super::*;
