@@ -21,7 +21,7 @@ use crate::share::Share;
 use crate::tables::Tables;
 use crate::{progress, reduce, site, stdout, synth};
 use anyhow::{Context, Result, bail, ensure};
-use counts::{Counts, Depth};
+use counts::Counts;
 use figures::{Figure, Source, Wishes};
 use model::Model;
 use period::Period;
@@ -53,9 +53,9 @@ pub fn run(args: &cli::Report) -> Result<ExitCode> {
         canary_loss: args.canaries.as_deref().map(canary_loss).transpose()?,
         listed: site::shipped_packages()?.into_iter().map(|(name, _)| name).collect(),
     };
-    let mut model = Model::read(&Tables::open(&folder)?, args.from, args.to)?;
+    let model = Model::read(&Tables::open(&folder)?, args.from, args.to)?;
     let report = Report { args, wishes };
-    let pages = report.pages(&mut model)?;
+    let pages = report.pages(&model)?;
     if args.json {
         stdout::answer(&format!("{}\n", json!({ "pages": pages })))?;
     } else {
@@ -87,7 +87,7 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn pages(&self, model: &mut Model) -> Result<Vec<String>> {
+    fn pages(&self, model: &Model) -> Result<Vec<String>> {
         let first = self.args.from.or_else(|| model.days.keys().next().copied());
         let last = self.args.to.or_else(|| model.days.keys().next_back().copied());
         let (Some(first), Some(last)) = (first, last) else {
@@ -125,17 +125,9 @@ impl Report<'_> {
     }
 
     /// The page of a period and all that belongs to it.
-    fn page(&self, model: &mut Model, period: &Period, folder: &Path, up: Option<&'static str>) -> Result<Counts> {
+    fn page(&self, model: &Model, period: &Period, folder: &Path, up: Option<&'static str>) -> Result<Counts> {
         let selection = Selection::new(&self.args.asked, model);
-        let counts = Counts::of(model, &selection, period, Depth::All);
-        let months: Vec<(Period, Counts)> = period
-            .cut(By::Month)
-            .into_iter()
-            .map(|month| {
-                let counts = Counts::of(model, &selection, &month, Depth::Brief);
-                (month, counts)
-            })
-            .collect();
+        let (counts, months) = Counts::of(model, &selection, period);
         let days = model.days.range(period.from..=period.to).map(|(_, day)| day).collect();
         let figures = figures::all(&Source { model, counts: &counts, months: &months, wishes: &self.wishes }, days);
         self.files(folder, &figures)?;
