@@ -41,6 +41,7 @@ impl Words {
 }
 
 /// Sets of numbers, each with a number of its own; 0 is the empty set.
+#[derive(Clone)]
 pub struct Sets {
     known: HashMap<Arc<[u32]>, u32, Quick>,
     all: Vec<Arc<[u32]>>,

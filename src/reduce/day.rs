@@ -12,6 +12,7 @@ use arrow::array::{Array, BooleanArray, Float64Array, RecordBatch, TimestampMicr
 use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
 use customs_spec::record::Field;
 use parquet::arrow::ProjectionMask;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,6 +110,7 @@ pub struct Names {
     without: HashMap<(u32, u32), u32, Quick>,
     ids: Vec<Option<i64>>,
     kernels: Vec<Option<bool>>,
+    classes: HashMap<Box<str>, Arc<str>>,
     /// Sets that the tables name.
     pub named: sets::Sets,
 }
@@ -126,6 +128,14 @@ impl Names {
             named.insert(id, names);
             id
         })
+    }
+
+    /// Where a Python of that prefix comes from.
+    fn class(&mut self, prefix: &str, environments: &Environments) -> &str {
+        if !self.classes.contains_key(prefix) {
+            self.classes.insert(prefix.into(), environments.class(prefix).into());
+        }
+        &self.classes[prefix]
     }
 
     /// Whether one of Jupyter's own packages is in a set.
@@ -235,8 +245,7 @@ struct Reader {
     prefix: Coded<Option<u32>>,
     executable: Coded<u32>,
     in_container: Coded<bool>,
-    is_kernel: Coded<bool>,
-    is_conda: Coded<bool>,
+    main: Coded<Main>,
     is_believed: Coded<bool>,
     packages: Lists,
     direct: Lists,
@@ -257,8 +266,7 @@ impl Reader {
             prefix: Coded::new(Field::Prefix.key()),
             executable: Coded::new(Field::Executable.key()),
             in_container: Coded::new(Field::Container.key()),
-            is_kernel: Coded::new(Field::Main.key()),
-            is_conda: Coded::new(Field::Main.key()),
+            main: Coded::new(Field::Main.key()),
             is_believed: Coded::new(Field::Canary.key()),
             packages: Lists::new(Field::Packages.key()),
             direct: Lists::new(Field::Direct.key()),
@@ -302,7 +310,14 @@ impl Reader {
             Field::Weight,
             Field::Canary,
         ];
-        let mask = ProjectionMask::columns(reader.parquet_schema(), fields.iter().map(|field| field.key()));
+        // Some stand in for others, where those are empty.
+        let is_needed = |field: &&Field| match field {
+            Field::Executable => can_be_empty(reader.metadata(), Field::Prefix),
+            Field::Uid => can_be_empty(reader.metadata(), Field::Username),
+            _ => true,
+        };
+        let fields = fields.iter().filter(is_needed).map(|field| field.key());
+        let mask = ProjectionMask::columns(reader.parquet_schema(), fields);
         let mut first = 0;
         for rows in reader.with_projection(mask).with_batch_size(ROWS).build()? {
             let rows = rows?;
@@ -331,8 +346,8 @@ impl Reader {
         ] {
             texts.take(rows, |text| day.texts.number(text))?;
         }
-        let class = |prefix: &str, day: &mut Condensed| {
-            let class = day.texts.number(options.environments.class(prefix));
+        let mut class = |prefix: &str, day: &mut Condensed| {
+            let class = day.texts.number(names.class(prefix, &options.environments));
             day.text_sets.number(&mut vec![class])
         };
         self.exit.take(rows, |text| {
@@ -340,13 +355,14 @@ impl Reader {
             day.text_sets.number(&mut vec![exit])
         })?;
         self.prefix.take(rows, |text| (!text.is_empty()).then(|| class(text, day)))?;
-        self.executable.take(rows, |text| class(text.rsplit_once("/bin/").map_or(text, |(prefix, _)| prefix), day))?;
+        if rows.column_by_name(Field::Executable.key()).is_some() {
+            let class = |text: &str| class(text.rsplit_once("/bin/").map_or(text, |(prefix, _)| prefix), day);
+            self.executable.take(rows, class)?;
+        }
         let container = day.texts.number(CONTAINER);
         let container = day.text_sets.number(&mut vec![container]);
         self.in_container.take(rows, |text| !text.is_empty())?;
-        self.is_kernel.take(rows, is_kernel)?;
-        // As the paper has it: the tool conda uses multiprocessing for itself.
-        self.is_conda.take(rows, |main| main.ends_with("/bin/conda"))?;
+        self.main.take(rows, Main::of)?;
         self.is_believed.take(rows, |canary| options.canaries.contains(canary))?;
         for lists in [&mut self.packages, &mut self.direct, &mut self.libraries] {
             lists.take(rows, &mut names.words)?;
@@ -429,7 +445,8 @@ impl Reader {
             texts.mark_changes(&mut is_like);
         }
         self.prefix.mark_changes(&mut is_like);
-        for texts in [&self.in_container, &self.is_kernel, &self.is_believed] {
+        self.main.mark_changes(&mut is_like);
+        for texts in [&self.in_container, &self.is_believed] {
             texts.mark_changes(&mut is_like);
         }
         mark_changes(numbers.uids, &mut is_like);
@@ -438,8 +455,9 @@ impl Reader {
             mark_changes_or_nulls(values.nulls(), values.values(), &mut is_like);
         }
         for flags in [numbers.is_staff, numbers.is_compute] {
-            for (row, like) in is_like.iter_mut().enumerate().skip(1) {
-                *like &= flags.value(row) == flags.value(row - 1);
+            let values = flags.values();
+            for (like, (one, other)) in is_like.iter_mut().skip(1).zip(values.iter().zip(values.iter().skip(1))) {
+                *like &= one == other;
             }
         }
         for lists in [&self.packages, &self.direct, &self.libraries] {
@@ -457,21 +475,21 @@ impl Reader {
             self.libraries.get(row, &mut names.sets),
             self.versions.get(row, &mut names.words, &mut names.sets),
         ];
-        if self.is_conda.get(row) == Some(true) {
+        let main = self.main.get(row);
+        if main == Some(Main::Conda) {
             found = found.map(|set| names.without(set, marks.multiprocessing));
         }
         let [packages, direct, libraries, versions] = found;
-        let is_jupyter = self.is_kernel.get(row) == Some(true) || names.has_kernel(packages);
+        let is_jupyter = main == Some(Main::Kernel) || names.has_kernel(packages);
         Found { packages, direct, libraries, versions, is_jupyter }
     }
 
     /// A run that begins with this row.
     fn begin(&self, row: usize, found: Found, numbers: &Numbers, marks: &Marks, day: &mut Condensed) -> Run {
         let text = |column: &Coded<u32>| column.get(row).unwrap_or(marks.nothing);
-        let uid = numbers.uids[row];
-        let username = match text(&self.username) {
-            empty if empty == marks.nothing && uid >= 0 => day.texts.number(&format!("uid:{uid}")),
-            name => name,
+        let username = match (text(&self.username), numbers.uids.get(row)) {
+            (empty, Some(uid @ 0..)) if empty == marks.nothing => day.texts.number(&format!("uid:{uid}")),
+            (name, _) => name,
         };
         let key = UserKey {
             list: text(&self.list),
@@ -577,6 +595,7 @@ struct Marks {
 
 /// Columns that have no dictionary.
 struct Numbers<'a> {
+    /// Nothing where every row has a username.
     uids: &'a [i64],
     nodes: &'a [i64],
     elapsed: &'a [f64],
@@ -589,8 +608,9 @@ struct Numbers<'a> {
 
 impl<'a> Numbers<'a> {
     fn of(rows: &'a RecordBatch) -> Result<Self> {
+        let has_uids = rows.column_by_name(Field::Uid.key()).is_some();
         Ok(Numbers {
-            uids: numbers::<Int64Type>(rows, Field::Uid.key())?.values(),
+            uids: if has_uids { numbers::<Int64Type>(rows, Field::Uid.key())?.values() } else { &[] },
             nodes: numbers::<Int64Type>(rows, Field::NumNodes.key())?.values(),
             elapsed: numbers::<Float64Type>(rows, Field::Elapsed.key())?.values(),
             starts: numbers::<TimestampMicrosecondType>(rows, Field::Start.key())?,
@@ -656,9 +676,34 @@ impl Job {
     }
 }
 
-/// Whether a program is a Jupyter kernel or server, by its path.
-fn is_kernel(main: &str) -> bool {
-    ["ipykernel_launcher", "/ipykernel/", "/bin/jupyter", "jupyterhub-singleuser"]
-        .iter()
-        .any(|sign| main.contains(sign))
+/// What a program is, by its path.
+#[derive(Clone, Copy, PartialEq)]
+enum Main {
+    /// As the paper has it: the tool conda uses multiprocessing for itself.
+    Conda,
+    /// A Jupyter kernel or server.
+    Kernel,
+    Other,
+}
+
+impl Main {
+    fn of(path: &str) -> Self {
+        const KERNELS: [&str; 4] = ["ipykernel_launcher", "/ipykernel/", "/bin/jupyter", "jupyterhub-singleuser"];
+        if path.ends_with("/bin/conda") {
+            Main::Conda
+        } else if KERNELS.iter().any(|sign| path.contains(sign)) {
+            Main::Kernel
+        } else {
+            Main::Other
+        }
+    }
+}
+
+/// Whether a row of a file may have nothing in a column of texts.
+fn can_be_empty(file: &ParquetMetaData, field: Field) -> bool {
+    let column = |group: &RowGroupMetaData| {
+        let column = group.columns().iter().find(|column| column.column_path().string() == field.key())?;
+        Some(column.statistics()?.min_bytes_opt()?.is_empty())
+    };
+    file.row_groups().iter().any(|group| column(group).unwrap_or(true))
 }

@@ -1,7 +1,7 @@
 //! A question and its answer: a period, filters, and the figures that are drawn of them.
 
 use super::accounting::Accounting;
-use super::counts::{Counts, Depth};
+use super::counts::Counts;
 use super::figures::{self, Figure, Source, Wishes};
 use super::model::Model;
 use super::period::{By, Period};
@@ -60,19 +60,18 @@ impl Question {
     }
 
     /// The figures of a period.
-    pub fn answer(&self, model: &mut Model, period: &Period, wishes: &Wishes) -> Answer {
+    pub fn answer(&self, model: &Model, period: &Period, wishes: &Wishes) -> Answer {
         let selection = Selection::new(&self.asked, model);
-        let mut months = Vec::new();
-        for month in period.cut(By::Month) {
-            let counts = match self.min_users {
-                Some(least) => Counts::published(model, &selection, &month, least),
-                None => Counts::of(model, &selection, &month, Depth::Brief),
-            };
-            months.push((month, counts));
-        }
-        let counts = match self.min_users {
-            Some(_) => Counts::together(months.iter().map(|(_, counts)| counts)),
-            None => Counts::of(model, &selection, period, Depth::All),
+        let (counts, months) = match self.min_users {
+            Some(least) => {
+                let published = |month: Period| {
+                    let counts = Counts::published(model, &selection, &month, least);
+                    (month, counts)
+                };
+                let months: Vec<(Period, Counts)> = period.cut(By::Month).into_iter().map(published).collect();
+                (Counts::together(months.iter().map(|(_, counts)| counts)), months)
+            }
+            None => Counts::of(model, &selection, period),
         };
         let days = model.days.range(period.from..=period.to).map(|(_, day)| day).collect();
         let figures = figures::all(&Source { model, period, counts: &counts, months: &months, wishes }, days);

@@ -4,7 +4,7 @@
 //! fewer different sets than jobs.
 
 use super::model::Model;
-use super::period::Period;
+use super::period::{By, Period};
 use super::protect::{Tally, protect};
 use super::select::{Job, Selection};
 use crate::words::{Quick, Sets};
@@ -140,42 +140,51 @@ pub struct Counts {
     pub is_protected: bool,
 }
 
-/// How much is counted.
+/// How much is counted of jobs.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Depth {
+enum Depth {
     All,
-    /// What changes over time: users and jobs by package and version.
+    /// What changes over time: jobs by package.
     Brief,
 }
 
 impl Counts {
-    /// Counts the rows of a period.
-    pub fn of(model: &mut Model, selection: &Selection, period: &Period, depth: Depth) -> Self {
-        Counts::count(model, selection, period, depth, None)
+    /// Counts the rows of a period, and of each of its months the users by package and version and the jobs by package.
+    pub fn of(model: &Model, selection: &Selection, period: &Period) -> (Self, Vec<(Period, Self)>) {
+        let (mut counts, months) = std::thread::scope(|scope| {
+            let counts = scope.spawn(|| Counts::of_jobs(model, selection, period, Depth::All, None));
+            let months = period.cut(By::Month).into_iter().map(|month| {
+                let mut counts = Counts::of_jobs(model, selection, &month, Depth::Brief, None);
+                counts.add_users(model, selection, &month);
+                (month, counts)
+            });
+            let months: Vec<(Period, Counts)> = months.collect();
+            (counts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), months)
+        });
+        for (_, month) in &months {
+            counts.add_users_of(month);
+        }
+        (counts, months)
     }
 
     /// Counts those of a calendar month, as far as they may be published.
-    pub fn published(model: &mut Model, selection: &Selection, month: &Period, least: u64) -> Self {
+    pub fn published(model: &Model, selection: &Selection, month: &Period, least: u64) -> Self {
         let mut tally = Tally::default();
-        let mut counts = Counts::count(model, selection, month, Depth::All, Some(&mut tally));
+        let mut counts = Counts::of_jobs(model, selection, month, Depth::All, Some(&mut tally));
+        counts.add_users(model, selection, month);
         protect(&mut counts, &tally, least);
         counts
     }
 
-    fn count(
-        model: &mut Model,
-        selection: &Selection,
-        period: &Period,
-        depth: Depth,
-        tally: Option<&mut Tally>,
-    ) -> Self {
+    fn of_jobs(model: &Model, selection: &Selection, period: &Period, depth: Depth, tally: Option<&mut Tally>) -> Self {
         let mut counts = Counts { rate: 1.0, ..Counts::default() };
-        counts.add_users(model, selection, period);
         let rows = &model.jobs[period.rows(&model.jobs, |row| row.date)];
-        let (mut jobs, sampled) = selection.jobs(rows, &mut model.sets, &mut model.text_sets);
+        // Jobs of several rows have sets that the model has not; and several periods are counted at the same time.
+        let (mut sets, mut text_sets) = (model.sets.clone(), model.text_sets.clone());
+        let (mut jobs, sampled) = selection.jobs(rows, &mut sets, &mut text_sets);
         if let Some(tally) = tally {
-            jobs.iter().for_each(|job| tally.add(job, model, false));
-            sampled.iter().for_each(|job| tally.add(job, model, true));
+            jobs.iter().for_each(|job| tally.add(job, &sets, &text_sets, false));
+            sampled.iter().for_each(|job| tally.add(job, &sets, &text_sets, true));
         }
         jobs.retain(|job| {
             if job.about.packages == 0 {
@@ -183,13 +192,13 @@ impl Counts {
             }
             job.about.packages != 0
         });
-        counts.add_jobs(&jobs, model, depth);
+        counts.add_jobs(&jobs, &sets, &text_sets, depth);
         for job in &sampled {
             counts.rate = counts.rate.min(f64::from(job.about.rate));
             counts.sampled.add(job);
         }
         for (packages, cell) in cells(&sampled, |job| job.about.packages) {
-            for name in model.sets.members(packages).iter() {
+            for name in sets.members(packages).iter() {
                 counts.sampled_names.entry(*name).or_default().unite(&cell);
             }
         }
@@ -220,24 +229,7 @@ impl Counts {
     }
 
     fn unite(&mut self, part: &Counts) {
-        for (own, others) in [
-            (&mut self.users, &part.users),
-            (&mut self.jupyter_users, &part.jupyter_users),
-            (&mut self.login_users, &part.login_users),
-            (&mut self.compute_users, &part.compute_users),
-        ] {
-            own.unite(others);
-        }
-        for (own, others) in [
-            (&mut self.subsystem_users, &part.subsystem_users),
-            (&mut self.environment_users, &part.environment_users),
-            (&mut self.package_users, &part.package_users),
-            (&mut self.direct_users, &part.direct_users),
-            (&mut self.version_users, &part.version_users),
-            (&mut self.libraries, &part.libraries),
-        ] {
-            others.iter().for_each(|(name, users)| own.entry(*name).or_default().unite(users));
-        }
+        self.add_users_of(part);
         for (own, others) in [
             (&mut self.jobs, &part.jobs),
             (&mut self.empty_jobs, &part.empty_jobs),
@@ -268,10 +260,34 @@ impl Counts {
             own.other += pair.other;
             own.all += pair.all;
         }
-        self.processes += part.processes;
-        self.weight += part.weight;
         self.rate = self.rate.min(part.rate);
         self.is_protected |= part.is_protected;
+    }
+
+    /// Adds the users of another period.
+    fn add_users_of(&mut self, other: &Counts) {
+        for (own, other) in [
+            (&mut self.users, &other.users),
+            (&mut self.jupyter_users, &other.jupyter_users),
+            (&mut self.login_users, &other.login_users),
+            (&mut self.compute_users, &other.compute_users),
+        ] {
+            own.unite(other);
+        }
+        for (own, other) in [
+            (&mut self.subsystem_users, &other.subsystem_users),
+            (&mut self.environment_users, &other.environment_users),
+            (&mut self.package_users, &other.package_users),
+            (&mut self.direct_users, &other.direct_users),
+            (&mut self.version_users, &other.version_users),
+            (&mut self.libraries, &other.libraries),
+        ] {
+            for (name, users) in other {
+                own.entry(*name).or_default().unite(users);
+            }
+        }
+        self.processes += other.processes;
+        self.weight += other.weight;
     }
 
     fn add_users(&mut self, model: &Model, selection: &Selection, period: &Period) {
@@ -313,8 +329,7 @@ impl Counts {
     }
 
     /// Jobs that have loaded something.
-    fn add_jobs(&mut self, jobs: &[Job], model: &Model, depth: Depth) {
-        let (sets, text_sets) = (&model.sets, &model.text_sets);
+    fn add_jobs(&mut self, jobs: &[Job], sets: &Sets, text_sets: &Sets, depth: Depth) {
         for (packages, cell) in cells(jobs, |job| job.about.packages) {
             self.jobs.unite(&cell);
             let packages = sets.members(packages);

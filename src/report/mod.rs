@@ -49,9 +49,9 @@ pub fn run(args: &cli::Report) -> Result<ExitCode> {
     };
     let wishes = Wishes::of(&args.wishes)?;
     let question = &args.question;
-    let mut model = Model::read(&Tables::open(&folder)?, question.from, question.to)?;
+    let model = Model::read(&Tables::open(&folder)?, question.from, question.to)?;
     let report = Report { args, wishes };
-    let pages = report.pages(&mut model)?;
+    let pages = report.pages(&model)?;
     if model.days.is_empty() {
         eprintln!("customs: {NOTHING}");
     }
@@ -77,7 +77,7 @@ struct Report<'a> {
 }
 
 impl Report<'_> {
-    fn pages(&self, model: &mut Model) -> Result<Vec<String>> {
+    fn pages(&self, model: &Model) -> Result<Vec<String>> {
         let whole = self.args.question.period(model)?;
         let Some(by) = self.args.by else {
             self.page(model, &whole, &self.args.out, None)?;
@@ -109,7 +109,7 @@ impl Report<'_> {
     }
 
     /// The page of a period and all that belongs to it.
-    fn page(&self, model: &mut Model, period: &Period, folder: &Path, up: Option<&'static str>) -> Result<Counts> {
+    fn page(&self, model: &Model, period: &Period, folder: &Path, up: Option<&'static str>) -> Result<Counts> {
         let Answer { figures, counts } = self.args.question.answer(model, period, &self.wishes);
         self.files(folder, &figures)?;
         let head = page::Head { up, ..page::Head::new(self.title(period), self.about(model, period)) };

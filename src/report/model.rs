@@ -10,9 +10,10 @@ use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
 use chrono::NaiveDate;
 use customs_spec::record::Field;
-use parquet::arrow::ProjectionMask;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
 /// What was read.
 pub struct Model {
@@ -101,29 +102,42 @@ impl Model {
         let is_meant = |date: NaiveDate| from.is_none_or(|from| date >= from) && to.is_none_or(|to| date <= to);
         let sets = SetsOfTables { named: sets::read(tables)?, known: HashMap::default() };
         let mut reader = Reader { sets, columns: HashMap::new() };
-        for month in tables.months()? {
-            if from.is_some_and(|from| month < Month::of(from)) || to.is_some_and(|to| month > Month::of(to)) {
-                continue;
-            }
-            for table in [JOBS, USERS] {
-                let file = tables.file(table, month);
-                let read = || -> Result<()> {
-                    if table == JOBS {
-                        model.days.extend(tables::days(&file)?.into_iter().filter(|(date, _)| is_meant(*date)));
-                    }
-                    let open = tables::open(&file)?;
-                    let mask = ProjectionMask::all();
-                    for rows in open.with_projection(mask).with_batch_size(65_536).build()? {
-                        reader.take(table, &rows?, &mut model, &is_meant)?;
-                    }
-                    Ok(())
-                };
-                let mut read = read;
-                read().with_context(|| {
-                    format!("{} is damaged: make it again with `customs reduce --again`", file.display())
-                })?;
-            }
+        let is_in = |month: &Month| {
+            from.is_none_or(|from| *month >= Month::of(from)) && to.is_none_or(|to| *month <= Month::of(to))
+        };
+        let months: Vec<Month> = tables.months()?.into_iter().filter(is_in).collect();
+        let damaged =
+            |file: &Path| format!("{} is damaged: make it again with `customs reduce --again`", file.display());
+        for month in &months {
+            let file = tables.file(JOBS, *month);
+            let days = tables::days(&file).with_context(|| damaged(&file))?;
+            model.days.extend(days.into_iter().filter(|(date, _)| is_meant(*date)));
         }
+        // One thread decodes what the other takes.
+        std::thread::scope(|scope| -> Result<()> {
+            let (send, receive) = sync_channel(4);
+            let files = months.iter().flat_map(|month| [JOBS, USERS].map(|table| (table, tables.file(table, *month))));
+            scope.spawn(move || {
+                for (table, file) in files {
+                    let read = || -> Result<()> {
+                        for rows in tables::open(&file)?.with_batch_size(65_536).build()? {
+                            if send.send(Ok((table, file.clone(), rows?))).is_err() {
+                                break; // the other thread has failed, and says why
+                            }
+                        }
+                        Ok(())
+                    };
+                    if let Err(error) = read().with_context(|| damaged(&file)) {
+                        let _ = send.send(Err(error)); // as above
+                    }
+                }
+            });
+            for read in receive {
+                let (table, file, rows) = read?;
+                reader.take(table, &rows, &mut model, &is_meant).with_context(|| damaged(&file))?;
+            }
+            Ok(())
+        })?;
         // A month to which days were added has them at its end.
         model.jobs.sort_by_key(|row| row.date);
         model.users.sort_by_key(|row| row.date);

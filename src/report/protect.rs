@@ -13,8 +13,8 @@
 //! seen here as it would be seen by whoever subtracts.
 
 use super::counts::{Cell, Counts, Users, class};
-use super::model::Model;
 use super::select::Job;
+use crate::words::Sets;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Something that jobs are counted by.
@@ -46,10 +46,10 @@ pub struct Tally {
 
 impl Tally {
     /// Adds a job, as [`Counts`] does.
-    pub fn add(&mut self, job: &Job, model: &Model, is_sample: bool) {
+    pub fn add(&mut self, job: &Job, sets: &Sets, text_sets: &Sets, is_sample: bool) {
         let about = &job.about;
         let mut add = |by: By| *self.jobs.entry(by).or_default().entry(about.username).or_default() += 1;
-        let packages = model.sets.members(about.packages);
+        let packages = sets.members(about.packages);
         if is_sample {
             add(By::Sampled);
             packages.iter().for_each(|name| add(By::SampledName(*name)));
@@ -60,14 +60,14 @@ impl Tally {
             return;
         }
         let size = class(job.num_nodes);
-        let direct = model.sets.members(about.direct);
-        let exits = model.text_sets.members(job.exits);
+        let direct = sets.members(about.direct);
+        let exits = text_sets.members(job.exits);
         add(By::All);
         add(By::Size(size));
         if about.is_jupyter {
             add(By::Jupyter);
         }
-        model.text_sets.members(about.environments).iter().for_each(|class| add(By::Environment(*class)));
+        text_sets.members(about.environments).iter().for_each(|class| add(By::Environment(*class)));
         exits.iter().for_each(|exit| add(By::Exit(*exit)));
         for (at, name) in packages.iter().enumerate() {
             add(By::Package(*name));
@@ -266,7 +266,7 @@ mod tests {
     use super::super::period::Period;
     use super::super::select::{Asked, Selection};
     use super::*;
-    use crate::words::{Sets, Words};
+    use crate::words::Words;
     use rand::{RngExt, SeedableRng};
     use std::collections::BTreeSet;
 
@@ -321,11 +321,11 @@ mod tests {
     }
 
     fn published(jobs: &[Job]) -> (Model, Counts) {
-        let mut model = model(jobs);
+        let model = model(jobs);
         let selection = Selection::new(&Asked::default(), &model);
         let month =
             Period { name: String::new(), from: "2024-10-01".parse().unwrap(), to: "2024-10-31".parse().unwrap() };
-        let counts = Counts::published(&mut model, &selection, &month, LEAST);
+        let counts = Counts::published(&model, &selection, &month, LEAST);
         (model, counts)
     }
 

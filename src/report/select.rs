@@ -122,6 +122,10 @@ impl Selection {
         let of = |is_sample: bool, sets: &mut Sets, text_sets: &mut Sets| {
             let mut known: HashMap<u64, usize, Quick> = HashMap::default();
             let mut jobs: Vec<Job> = Vec::new();
+            if !is_sample {
+                known.reserve(rows.len());
+                jobs.reserve(rows.len());
+            }
             for row in rows {
                 if !(if is_sample { row.about.rate < 1.0 } else { self.is_listed(&row.about) }) {
                     continue;

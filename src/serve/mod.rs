@@ -89,7 +89,7 @@ impl Desk {
         }
         let question = Question { min_users: self.min_users, ..form.question()? };
         let period = question.period(&self.model)?;
-        let Answer { figures, .. } = question.answer(&mut self.model, &period, &self.wishes);
+        let Answer { figures, .. } = question.answer(&self.model, &period, &self.wishes);
         let shown = Arc::new(Shown { form, period: period.name, about: question.about(), figures });
         self.answers.push_front((key, shown.clone()));
         self.answers.truncate(KEPT);
