@@ -10,6 +10,10 @@ use super::select::{Job, Selection};
 use crate::words::{Quick, Sets};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
+use std::iter;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::ScopedJoinHandle;
 
 /// Some users.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -151,16 +155,34 @@ enum Depth {
 impl Counts {
     /// Counts the rows of a period, and of each of its months the users by package and version and the jobs by package.
     pub fn of(model: &Model, selection: &Selection, period: &Period) -> (Self, Vec<(Period, Self)>) {
-        let (mut counts, months) = std::thread::scope(|scope| {
-            let counts = scope.spawn(|| Counts::of_jobs(model, selection, period, Depth::All, None));
-            let months = period.cut(By::Month).into_iter().map(|month| {
-                let mut counts = Counts::of_jobs(model, selection, &month, Depth::Brief, None);
-                counts.add_users(model, selection, &month);
-                (month, counts)
-            });
-            let months: Vec<(Period, Counts)> = months.collect();
-            (counts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), months)
+        let months = period.cut(By::Month);
+        let tasks: Vec<(&Period, Depth)> =
+            iter::once((period, Depth::All)).chain(months.iter().map(|month| (month, Depth::Brief))).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut unions = Unions::of(model);
+            let mut done = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some((period, depth)) = tasks.get(number) else { return done };
+                let mut counts = Counts { rate: 1.0, ..Counts::default() };
+                counts.add_rows_of_jobs(model, selection, period, *depth, &mut unions, None);
+                if *depth == Depth::Brief {
+                    counts.add_users(model, selection, period);
+                }
+                done.push((number, counts));
+            }
+        };
+        let mut done: Vec<(usize, Counts)> = std::thread::scope(|scope| {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let joined = |thread: ScopedJoinHandle<_>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            threads.into_iter().flat_map(joined).collect()
         });
+        done.sort_by_key(|(number, _)| *number);
+        let mut done = done.into_iter().map(|(_, counts)| counts);
+        let mut counts = done.next().unwrap_or_default();
+        let months: Vec<(Period, Counts)> = months.into_iter().zip(done).collect();
         for (_, month) in &months {
             counts.add_users_of(month);
         }
@@ -170,43 +192,49 @@ impl Counts {
     /// Counts those of a calendar month, as far as they may be published.
     pub fn published(model: &Model, selection: &Selection, month: &Period, least: u64) -> Self {
         let mut tally = Tally::default();
-        let mut counts = Counts::of_jobs(model, selection, month, Depth::All, Some(&mut tally));
+        let mut counts = Counts { rate: 1.0, ..Counts::default() };
+        counts.add_rows_of_jobs(model, selection, month, Depth::All, &mut Unions::of(model), Some(&mut tally));
         counts.add_users(model, selection, month);
         protect(&mut counts, &tally, least);
         counts
     }
 
-    fn of_jobs(model: &Model, selection: &Selection, period: &Period, depth: Depth, tally: Option<&mut Tally>) -> Self {
-        let mut counts = Counts { rate: 1.0, ..Counts::default() };
+    fn add_rows_of_jobs(
+        &mut self,
+        model: &Model,
+        selection: &Selection,
+        period: &Period,
+        depth: Depth,
+        unions: &mut Unions,
+        tally: Option<&mut Tally>,
+    ) {
+        let Unions { sets, text_sets } = unions;
         let rows = &model.jobs[period.rows(&model.jobs, |row| row.date)];
-        // Jobs of several rows have sets that the model has not; and several periods are counted at the same time.
-        let (mut sets, mut text_sets) = (model.sets.clone(), model.text_sets.clone());
-        let (mut jobs, sampled) = selection.jobs(rows, &mut sets, &mut text_sets);
+        let (mut jobs, sampled) = selection.jobs(rows, sets, text_sets);
         if let Some(tally) = tally {
-            jobs.iter().for_each(|job| tally.add(job, &sets, &text_sets, false));
-            sampled.iter().for_each(|job| tally.add(job, &sets, &text_sets, true));
+            jobs.iter().for_each(|job| tally.add(job, sets, text_sets, false));
+            sampled.iter().for_each(|job| tally.add(job, sets, text_sets, true));
         }
         jobs.retain(|job| {
             if job.about.packages == 0 {
-                counts.empty_jobs.add(job);
+                self.empty_jobs.add(job);
             }
             job.about.packages != 0
         });
-        counts.add_jobs(&jobs, &sets, &text_sets, depth);
+        self.add_jobs(&jobs, sets, text_sets, depth);
         for job in &sampled {
-            counts.rate = counts.rate.min(f64::from(job.about.rate));
-            counts.sampled.add(job);
+            self.rate = self.rate.min(f64::from(job.about.rate));
+            self.sampled.add(job);
         }
         for (packages, cell) in cells(&sampled, |job| job.about.packages) {
             for name in sets.members(packages).iter() {
-                counts.sampled_names.entry(*name).or_default().unite(&cell);
+                self.sampled_names.entry(*name).or_default().unite(&cell);
             }
         }
-        let of = |name: u32| counts.package_jobs.get(&name).map_or(0, |cell| cell.jobs);
-        for ((one, other), pair) in &mut counts.pairs {
-            (pair.one, pair.other, pair.all) = (of(*one), of(*other), counts.jobs.jobs);
+        let of = |name: u32| self.package_jobs.get(&name).map_or(0, |cell| cell.jobs);
+        for ((one, other), pair) in &mut self.pairs {
+            (pair.one, pair.other, pair.all) = (of(*one), of(*other), self.jobs.jobs);
         }
-        counts
     }
 
     /// Jobs with both of two packages, with the one, with the other, and all of them, if that may be told.
@@ -373,6 +401,18 @@ impl Counts {
                 }
             }
         }
+    }
+}
+
+/// Sets of the model, and those that jobs of several rows have and it has not.
+struct Unions {
+    sets: Sets,
+    text_sets: Sets,
+}
+
+impl Unions {
+    fn of(model: &Model) -> Self {
+        Unions { sets: model.sets.clone(), text_sets: model.text_sets.clone() }
     }
 }
 

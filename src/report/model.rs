@@ -31,7 +31,7 @@ pub struct Model {
     pub users: Vec<UserRow>,
     /// What each day says of itself.
     pub days: BTreeMap<NaiveDate, Day>,
-    /// By which [`JobRow::key`] is made.
+    /// By which [`JobRow::key`] is made: at random, so whoever chooses ids cannot have two that are taken for one.
     pub hash: RandomState,
 }
 
@@ -84,7 +84,7 @@ pub struct About {
 impl Model {
     /// What a job is known by.
     pub fn key(&self, system: u32, job_id: &str) -> u64 {
-        self.hash.hash_one((system, job_id))
+        of_system(self.hash.hash_one(job_id), system)
     }
 
     /// Reads the days of a range, the first and the last among them.
@@ -102,17 +102,24 @@ impl Model {
         let is_meant = |date: NaiveDate| from.is_none_or(|from| date >= from) && to.is_none_or(|to| date <= to);
         let sets = SetsOfTables { named: sets::read(tables)?, known: HashMap::default() };
         let mut reader = Reader { sets, columns: HashMap::new() };
+        let hash = model.hash.clone();
         let is_in = |month: &Month| {
             from.is_none_or(|from| *month >= Month::of(from)) && to.is_none_or(|to| *month <= Month::of(to))
         };
         let months: Vec<Month> = tables.months()?.into_iter().filter(is_in).collect();
         let damaged =
             |file: &Path| format!("{} is damaged: make it again with `customs reduce --again`", file.display());
+        let (mut jobs, mut users) = (0, 0);
         for month in &months {
             let file = tables.file(JOBS, *month);
             let days = tables::days(&file).with_context(|| damaged(&file))?;
             model.days.extend(days.into_iter().filter(|(date, _)| is_meant(*date)));
+            jobs += length(&file).with_context(|| damaged(&file))?;
+            let file = tables.file(USERS, *month);
+            users += length(&file).with_context(|| damaged(&file))?;
         }
+        model.jobs.try_reserve_exact(jobs)?;
+        model.users.try_reserve_exact(users)?;
         // One thread decodes what the other takes.
         std::thread::scope(|scope| -> Result<()> {
             let (send, receive) = sync_channel(4);
@@ -121,7 +128,9 @@ impl Model {
                 for (table, file) in files {
                     let read = || -> Result<()> {
                         for rows in tables::open(&file)?.with_batch_size(65_536).build()? {
-                            if send.send(Ok((table, file.clone(), rows?))).is_err() {
+                            let rows = rows?;
+                            let keys = if table == JOBS { job_keys(&rows, &hash)? } else { Vec::new() };
+                            if send.send(Ok((table, file.clone(), rows, keys))).is_err() {
                                 break; // the other thread has failed, and says why
                             }
                         }
@@ -133,8 +142,8 @@ impl Model {
                 }
             });
             for read in receive {
-                let (table, file, rows) = read?;
-                reader.take(table, &rows, &mut model, &is_meant).with_context(|| damaged(&file))?;
+                let (table, file, rows, keys) = read?;
+                reader.take(table, &rows, &keys, &mut model, &is_meant).with_context(|| damaged(&file))?;
             }
             Ok(())
         })?;
@@ -174,6 +183,7 @@ impl Reader {
         &mut self,
         table: &str,
         rows: &RecordBatch,
+        job_keys: &[u64],
         model: &mut Model,
         is_meant: &impl Fn(NaiveDate) -> bool,
     ) -> Result<()> {
@@ -228,7 +238,6 @@ impl Reader {
             last.1
         };
         if table == JOBS {
-            let ids = column(rows, Field::JobId.key())?.as_string_opt::<i32>().context("job_id")?;
             let nodes = column(rows, Field::NumNodes.key())?.as_primitive_opt::<Int64Type>().context("num_nodes")?;
             let time = |name: &str| {
                 column(rows, name)?
@@ -237,12 +246,11 @@ impl Reader {
                     .with_context(|| name.to_string())
             };
             let (start, end) = (time(schema::START)?, time(schema::END)?);
-            model.jobs.reserve(rows.num_rows());
             for (row, date) in dates.iter().enumerate().filter(|(_, date)| is_in(**date)) {
                 let about = about(row);
                 model.jobs.push(JobRow {
                     date: *date,
-                    key: model.key(about.system, ids.value(row)),
+                    key: of_system(job_keys[row], about.system),
                     about,
                     num_nodes: nodes.value(row).clamp(0, i64::from(u32::MAX)) as u32,
                     start: if start.is_valid(row) { start.value(row) } else { 0 },
@@ -266,6 +274,22 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// How many rows a file has.
+fn length(file: &Path) -> Result<usize> {
+    Ok(usize::try_from(tables::open(file)?.metadata().file_metadata().num_rows())?)
+}
+
+/// The key of a job of that system, of its id's number.
+fn of_system(number: u64, system: u32) -> u64 {
+    number.wrapping_add(u64::from(system).wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+/// The ids of jobs as numbers.
+fn job_keys(rows: &RecordBatch, hash: &RandomState) -> Result<Vec<u64>> {
+    let ids = column(rows, Field::JobId.key())?.as_string_opt::<i32>().context("job_id")?;
+    Ok(ids.iter().map(|id| hash.hash_one(id.unwrap_or_default())).collect())
 }
 
 fn column<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
