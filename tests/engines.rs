@@ -142,7 +142,7 @@ fn outage() -> Duration {
 }
 
 /// Three hundred records a second, while a server is there, then away, then there again: how many.
-fn through_an_outage(collector: &Collector, go: impl FnOnce(), come: impl FnOnce()) -> u64 {
+fn through_an_outage(collector: &Collector, sink: &str, go: impl FnOnce(), come: impl FnOnce()) -> u64 {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.connect(collector.address("udp")).unwrap();
     let mut number = 0;
@@ -160,6 +160,9 @@ fn through_an_outage(collector: &Collector, go: impl FnOnce(), come: impl FnOnce
     load(Duration::from_secs(2));
     go();
     load(outage());
+    // It is away: what came meanwhile waits.
+    let waiting = collector.metric("customs_parsed_total") - collector.metric(sink);
+    assert!(waiting > outage().as_secs_f64() * 150.0, "{waiting} records wait");
     come();
     load(Duration::from_secs(2));
     collector.wait_for("customs_parsed_total", |parsed| parsed >= number as f64);
@@ -180,8 +183,9 @@ fn compare_after_outage(collector: Collector, sink: &str, sent: u64, kept: &Data
     let ids: BTreeSet<&str> = found.iter().map(|row| row["id"].as_str()).collect();
     assert_eq!((found.len() as u64, ids.len() as u64), (sent, sent));
     assert!(kept == found, "{:?}", kept.iter().zip(&found).find(|(kept, found)| kept != found));
-    assert!(failures >= 1.0 && memory < 256, "{failures} failures, {memory} MiB");
     let away = outage().as_secs();
+    // A client of Kafka tries for longer than the short outage before it gives up.
+    assert!((failures >= 1.0 || away < 10) && memory < 256, "{failures} failures, {memory} MiB");
     println!(
         "{sink}: away for {away} s, {failures} tries failed, {sent} sent, {} there, at most {memory} MiB",
         found.len()
@@ -361,9 +365,9 @@ fn an_index_that_is_away_for_minutes_has_every_record_once_when_it_is_back() {
     let (kept, found) = (Dataset::new(), Dataset::new());
     let index = format!("http://{}/customs-%Y", gate.address);
     let collector = Collector::on_loopback(&kept.path(), &["--elasticsearch", &index, "--put-template"]);
-    let sent = through_an_outage(&collector, || gate.shut(), || gate.open());
-    // The last try may have been a minute ago.
     let sink = format!("customs_written_total{{sink=\"elasticsearch:{index}\"}}");
+    let sent = through_an_outage(&collector, &sink, || gate.shut(), || gate.open());
+    // The last try may have been a minute ago.
     wait_long_for("all of them", || (server.count("customs-*") == sent).then_some(()));
     let answer = import(&found.path(), &["--from", &format!("http://{}/customs-*", server.address)]);
     assert_eq!((&answer["read"], &answer["rejected"]), (&json!(sent), &json!(0)), "{answer}");
@@ -624,7 +628,7 @@ mod kafka {
         let topic = format!("kafka://{}/customs", kafka.brokers);
         let sink = format!("customs_written_total{{sink=\"{topic}\"}}");
         let collector = Collector::on_loopback(&kept.path(), &["--kafka", &topic]);
-        let sent = through_an_outage(&collector, || kafka.go_down(), || kafka.come_up());
+        let sent = through_an_outage(&collector, &sink, || kafka.go_down(), || kafka.come_up());
         wait_long_for("all of them", || (collector.metric(&sink) == sent as f64).then_some(()));
         let answer = import(&found.path(), &["--from", topic.as_str()]);
         assert_eq!((&answer["kept"], &answer["rejected"]), (&json!(sent), &json!(0)), "{answer}");
