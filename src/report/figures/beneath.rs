@@ -71,8 +71,14 @@ fn users_and_jobs<'a>(
         bars.push(Bar {
             label: name.to_string(),
             value: users as f64,
-            note: format!("{} · {} of jobs", percent(of_users), percent(of_jobs)),
-            said: format!("{name}: {} and {}", count(users, "user"), count(jobs, "job")),
+            note: match jobs {
+                0 if source.counts.is_protected => percent(of_users),
+                _ => format!("{} · {} of jobs", percent(of_users), percent(of_jobs)),
+            },
+            said: match jobs {
+                0 if source.counts.is_protected => format!("{name}: {}", count(users, "user")),
+                _ => format!("{name}: {} and {}", count(users, "user"), count(jobs, "job")),
+            },
             ..Bar::default()
         });
     }

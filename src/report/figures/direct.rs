@@ -38,6 +38,9 @@ pub fn figure(source: &Source) -> Figure {
             jobs(&counts.package_jobs).into(),
             jobs(&counts.direct_jobs).into(),
         ]);
+        if counts.is_protected && *direct == 0 {
+            continue; // how many is not to be told
+        }
         bars.push(Bar {
             label: name.to_string(),
             value: *users as f64,

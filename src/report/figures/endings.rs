@@ -47,6 +47,8 @@ pub fn figure(source: &Source) -> Figure {
     packages.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| source.name(one.0).cmp(source.name(other.0))));
     let bars: Vec<Bar> = packages
         .iter()
+        // How many is not to be told, and not none.
+        .filter(|(_, _, cut)| !(counts.is_protected && *cut == 0))
         .take(source.wishes.top)
         .map(|(package, jobs, cut)| Bar {
             label: source.name(*package).to_string(),

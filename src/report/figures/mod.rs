@@ -18,7 +18,7 @@ use super::accounting::Accounting;
 use super::counts::Counts;
 use super::model::Model;
 use super::period::Period;
-use super::table::Table;
+use super::table::{Table, Value};
 use crate::share::Share;
 use crate::tables::write::Day;
 
@@ -86,12 +86,28 @@ pub fn all(source: &Source, days: Vec<&Day>) -> Vec<Figure> {
     if let Some(accounting) = source.wishes.accounting.as_ref().filter(|_| !source.counts.is_protected) {
         figures.push(coverage::figure(source, accounting));
     }
+    for figure in &mut figures {
+        untold(source, &mut figure.table);
+    }
     figures
 }
 
 /// The one that goes beyond a period.
 pub fn over_time(source: &Source) -> Figure {
-    trends::figure(source)
+    let mut figure = trends::figure(source);
+    untold(source, &mut figure.table);
+    figure
+}
+
+/// Nothing is not told from what is not to be told, where some is not.
+fn untold(source: &Source, table: &mut Table) {
+    if source.counts.is_protected {
+        for value in table.rows.iter_mut().flatten() {
+            if *value == Value::Count(0) || *value == Value::Real(0.0) {
+                *value = Value::Missing;
+            }
+        }
+    }
 }
 
 /// What a population is called in the texts.

@@ -27,7 +27,9 @@ pub fn figure(source: &Source, days: &[&Day]) -> Figure {
     add(
         "jobs with a listed package",
         counts.jobs.jobs as f64,
-        Some((counts.jobs.jobs + counts.empty_jobs.jobs) as f64),
+        // Where jobs without one may not be told, all of them may not either.
+        (!counts.is_protected || counts.empty_jobs.jobs > 0)
+            .then_some((counts.jobs.jobs + counts.empty_jobs.jobs) as f64),
     );
     add("jobs with Jupyter", counts.jupyter_jobs.jobs as f64, Some(counts.jobs.jobs as f64));
     add("node-hours of these jobs (approximate)", counts.jobs.node_hours().round(), None);
@@ -41,7 +43,9 @@ pub fn figure(source: &Source, days: &[&Day]) -> Figure {
     }
     add("processes reported", counts.processes as f64, None);
     add("processes they stand for", counts.weight.round(), None);
-    let sum = |of: fn(&Day) -> u64| days.iter().map(|day| of(day)).sum::<u64>() as f64;
+    // What is published does not say of how many users records are.
+    let days_told = if counts.is_protected { &[] } else { days };
+    let sum = |of: fn(&Day) -> u64| days_told.iter().map(|day| of(day)).sum::<u64>() as f64;
     add("records", sum(|day| day.records), None);
     add("records of canaries, left out", sum(|day| day.canaries), None);
     add("records that claim to be canaries", sum(|day| day.claims), None);

@@ -45,7 +45,10 @@ pub fn figure(source: &Source) -> Figure {
             values: source
                 .months
                 .iter()
-                .map(|(_, counts)| Some(counts.package_users.get(name).map_or(0.0, |users| users.count() as f64)))
+                .map(|(_, counts)| match counts.package_users.get(name) {
+                    Some(users) => Some(users.count() as f64),
+                    None => (!counts.is_protected).then_some(0.0),
+                })
                 .collect(),
         })
         .collect();
