@@ -144,13 +144,14 @@ pub fn protect(counts: &mut Counts, tally: &Tally, least: u64) {
     keep(&mut counts.empty_jobs, guard.shows(By::Empty, &[]));
     keep(&mut counts.jupyter_jobs, guard.shows(By::Jupyter, &[By::All]));
     counts.package_jobs.retain(|name, _| shows_all && guard.shows(By::Package(*name), &[By::All]));
-    counts.environment_jobs.retain(|class, _| shows_all && guard.shows(By::Environment(*class), &[By::All]));
     let sizes = guard.parts(By::All, counts.sizes.keys().map(|nodes| By::Size(class(*nodes))));
     counts.sizes.retain(|nodes, _| shows_all && sizes.contains(&By::Size(class(*nodes))));
-    let exits = guard.parts(By::All, counts.exits.keys().map(|exit| By::Exit(*exit)));
-    counts
-        .exits
-        .retain(|exit, _| shows_all && exits.contains(&By::Exit(*exit)) && guard.shows(By::Exit(*exit), &[By::All]));
+    // Most jobs have one ending and one environment each, so these all but add up to the total as well.
+    let of_all = |parts: Vec<By>| guard.parts(By::All, parts.into_iter().filter(|part| guard.shows(*part, &[By::All])));
+    let exits = of_all(counts.exits.keys().map(|exit| By::Exit(*exit)).collect());
+    counts.exits.retain(|exit, _| shows_all && exits.contains(&By::Exit(*exit)));
+    let environments = of_all(counts.environment_jobs.keys().map(|class| By::Environment(*class)).collect());
+    counts.environment_jobs.retain(|class, _| shows_all && environments.contains(&By::Environment(*class)));
 
     let packages = &counts.package_jobs;
     let has = |name: &u32| packages.contains_key(name);
@@ -272,7 +273,7 @@ mod tests {
 
     const LEAST: u64 = 3;
 
-    /// A job: whose, with which packages, on how many nodes, ended how.
+    /// A job: whose, with which packages, on how many nodes, ended how; its environment has the same name as that.
     struct Job(u32, Vec<&'static str>, u32, &'static str);
 
     fn model(jobs: &[Job]) -> Model {
@@ -292,6 +293,7 @@ mod tests {
             let exit = model.texts.number(exit);
             let nothing = model.texts.number("");
             let packages = model.sets.number(&mut packages);
+            let exits = model.text_sets.number(&mut vec![exit]);
             let about = About {
                 list: nothing,
                 rate: 1.0,
@@ -302,11 +304,10 @@ mod tests {
                 is_staff: false,
                 is_compute: true,
                 is_jupyter: false,
-                environments: 0,
+                environments: exits,
                 packages,
                 direct: 0,
             };
-            let exits = model.text_sets.number(&mut vec![exit]);
             model.jobs.push(JobRow {
                 date: 20_000,
                 key: key as u64,
@@ -379,6 +380,11 @@ mod tests {
             }
             let sizes: Vec<u32> = counts.sizes.keys().copied().collect();
             assert!(is_fit(listed.iter().copied().filter(|job| !sizes.contains(&job.2))), "seed {seed}: sizes");
+            for named in [&counts.exits, &counts.environment_jobs] {
+                let told: Vec<String> = named.keys().map(|exit| model.texts.text(*exit).to_string()).collect();
+                let rest = listed.iter().copied().filter(|job| !told.iter().any(|exit| exit == job.3));
+                assert!(told.is_empty() || is_fit(rest), "seed {seed}: what is left beside {told:?}");
+            }
             for package in counts.package_jobs.keys() {
                 let own: Vec<&Job> = listed.iter().copied().filter(|job| has(job, &name(package))).collect();
                 let sizes: Vec<u32> = counts
