@@ -184,7 +184,7 @@ pub fn condense(files: &[PathBuf], options: &Options, names: &mut Names) -> Resu
     // What was merged altogether has each process once.
     let standings = if is_settled(&readable) { vec![None; readable.len()] } else { standings(&readable)? };
     for (file, standings) in readable.iter().zip(standings) {
-        let mut rows = Reader::new(options);
+        let mut rows = Reader::new();
         if let Err(error) = rows.read(file, standings.as_deref(), options, names, &mut day) {
             day.damage(file, error, options)?;
         }
@@ -254,7 +254,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(_: &Options) -> Self {
+    fn new() -> Self {
         Reader {
             list: Coded::new(Field::List.key()),
             system: Coded::new(Field::System.key()),

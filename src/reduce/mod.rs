@@ -19,13 +19,14 @@ use crate::dataset::{self, Dataset, read};
 use crate::tables::sets::Sets;
 use crate::tables::write::{DAYS, Day, create};
 use crate::tables::{self, JOBS, Month, Tables, USERS, schema, sets};
+use crate::whole::WholeFile;
 use crate::{progress, site, stdout};
 use anyhow::{Context, Result, ensure};
 use arrow::array::cast::AsArray;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Date32Type, SchemaRef};
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use day::{Names, Options};
 use environment::Environments;
 use serde_json::json;
@@ -304,16 +305,15 @@ impl Reducer {
         mut rows: BTreeMap<NaiveDate, &RecordBatch>,
         said: Vec<(&str, String)>,
         keeps_others: bool,
-    ) -> Result<crate::whole::WholeFile> {
+    ) -> Result<WholeFile> {
         let path = self.tables.file(table, month);
         let mut out = create(&path, schema.clone(), said)?;
-        let new: HashSet<i32> = rows.keys().map(Datelike::num_days_from_ce).collect();
+        let new: HashSet<i32> = rows.keys().map(NaiveDate::to_epoch_days).collect();
         if keeps_others {
             for batch in tables::open(&path)?.build()? {
                 let batch = batch?;
                 let dates = batch.column(0).as_primitive_opt::<Date32Type>().context("the first column is no date")?;
-                let stays: BooleanArray =
-                    dates.values().iter().map(|date| Some(!new.contains(&(date + rows::EPOCH)))).collect();
+                let stays: BooleanArray = dates.values().iter().map(|date| Some(!new.contains(date))).collect();
                 out.write(&filter_record_batch(&batch, &stays)?)?;
             }
         }

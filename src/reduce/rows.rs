@@ -10,11 +10,8 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType, Int32Type, SchemaRef};
-use chrono::{Datelike, NaiveDate};
+use chrono::NaiveDate;
 use std::sync::Arc;
-
-/// Days from the first of January of the year 1 to the beginning of 1970.
-pub const EPOCH: i32 = 719_163;
 
 /// Rows of the table of jobs.
 pub fn jobs(day: &Condensed, date: NaiveDate, names: &mut Names) -> Result<RecordBatch> {
@@ -83,7 +80,7 @@ pub fn users(day: &Condensed, date: NaiveDate, names: &mut Names) -> Result<Reco
 }
 
 fn dates(date: NaiveDate, rows: usize) -> ArrayRef {
-    Arc::new(Date32Array::from_value(date.num_days_from_ce() - EPOCH, rows))
+    Arc::new(Date32Array::from_value(date.to_epoch_days(), rows))
 }
 
 fn rates<'a>(rows: impl Iterator<Item = &'a Counted>) -> ArrayRef {

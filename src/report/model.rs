@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
 /// What was read.
+#[derive(Default)]
 pub struct Model {
     /// User names, systems, accounts, endings, classes of environments.
     pub texts: Words,
@@ -89,16 +90,7 @@ impl Model {
 
     /// Reads the days of a range, the first and the last among them.
     pub fn read(tables: &Tables, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<Self> {
-        let mut model = Model {
-            texts: Words::default(),
-            text_sets: Sets::default(),
-            names: Words::default(),
-            sets: Sets::default(),
-            jobs: Vec::new(),
-            users: Vec::new(),
-            days: BTreeMap::new(),
-            hash: RandomState::new(),
-        };
+        let mut model = Model::default();
         let is_meant = |date: NaiveDate| from.is_none_or(|from| date >= from) && to.is_none_or(|to| date <= to);
         let sets = SetsOfTables { named: sets::read(tables)?, known: HashMap::default() };
         let mut reader = Reader { sets, columns: HashMap::new() };

@@ -267,7 +267,6 @@ mod tests {
     use super::super::period::Period;
     use super::super::select::{Asked, Selection};
     use super::*;
-    use crate::words::Words;
     use rand::{RngExt, SeedableRng};
     use std::collections::BTreeSet;
 
@@ -277,16 +276,7 @@ mod tests {
     struct Job(u32, Vec<&'static str>, u32, &'static str);
 
     fn model(jobs: &[Job]) -> Model {
-        let mut model = Model {
-            texts: Words::default(),
-            text_sets: Sets::default(),
-            names: Words::default(),
-            sets: Sets::default(),
-            jobs: Vec::new(),
-            users: Vec::new(),
-            days: BTreeMap::new(),
-            hash: std::hash::RandomState::new(),
-        };
+        let mut model = Model::default();
         for (key, Job(user, packages, nodes, exit)) in jobs.iter().enumerate() {
             let mut packages: Vec<u32> = packages.iter().map(|name| model.names.number(name)).collect();
             let user = model.texts.number(&format!("user{user}"));

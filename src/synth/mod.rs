@@ -49,7 +49,7 @@ pub fn make(args: &Synth) -> Result<Made> {
     ensure!(dataset.days()?.is_empty(), "{} has days in it already: name a new folder", args.out.display());
     let days = i64::from(args.days);
     let centre = Centre::new(args.seed, args.users as usize, f64::from(args.jobs) / days as f64, args.from)?;
-    let mut truth = args.truth.is_some().then(|| Truth::new(&centre, args.ledger.is_some()));
+    let mut truth = args.truth.is_some().then(|| Truth::new(args.ledger.is_some()));
     let mut ledger = String::new();
     let mut batches: BTreeMap<Day, Batch> = BTreeMap::new();
     let (mut records, mut jobs) = (0, 0);

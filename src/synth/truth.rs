@@ -78,7 +78,7 @@ struct Period {
 
 impl Truth {
     /// Of nothing so far.
-    pub fn new(_: &Centre, knows_canaries: bool) -> Self {
+    pub fn new(knows_canaries: bool) -> Self {
         Truth { periods: BTreeMap::new(), knows_canaries }
     }
 
