@@ -1,5 +1,6 @@
-//! `customs`, the command: compiles a site file into the library, tries the library on a program, and talks the
-//! way the library talks. One module a verb; `cli` says what can be typed.
+//! `customs`, the command: compiles a site file into the library and tries it on a program; collects what the library
+//! sends into a dataset, and proves with canaries that nothing is lost; condenses the dataset into tables, and draws figures
+//! of them. One module a verb; `cli` says what can be typed.
 
 #![forbid(unsafe_code)]
 

@@ -237,6 +237,23 @@ impl Counts {
         }
     }
 
+    /// Users that have no name to go by.
+    pub fn users_mut(&mut self) -> [&mut Users; 4] {
+        [&mut self.users, &mut self.jupyter_users, &mut self.login_users, &mut self.compute_users]
+    }
+
+    /// Users by what they have.
+    pub fn named_users_mut(&mut self) -> [&mut BTreeMap<u32, Users>; 6] {
+        [
+            &mut self.subsystem_users,
+            &mut self.environment_users,
+            &mut self.package_users,
+            &mut self.direct_users,
+            &mut self.version_users,
+            &mut self.libraries,
+        ]
+    }
+
     /// Jobs with both of two packages, with the one, with the other, and all of them, if that may be told.
     pub fn pair(&self, one: u32, other: u32) -> Option<[u64; 4]> {
         let jobs = |name: u32| self.package_jobs.get(&name).map_or(0, |cell| cell.jobs);

@@ -207,7 +207,7 @@ fn first(class: u32) -> u32 {
 /// Names with too few users go.
 fn users(counts: &mut Counts, least: u64) {
     let is_enough = |users: &Users| users.count() >= least;
-    for users in [&mut counts.users, &mut counts.jupyter_users, &mut counts.login_users, &mut counts.compute_users] {
+    for users in counts.users_mut() {
         if !is_enough(users) {
             *users = Users::default();
         }
@@ -215,31 +215,17 @@ fn users(counts: &mut Counts, least: u64) {
     if counts.users == Users::default() {
         (counts.processes, counts.weight) = (0, 0.0);
     }
-    for named in [
-        &mut counts.subsystem_users,
-        &mut counts.environment_users,
-        &mut counts.package_users,
-        &mut counts.direct_users,
-        &mut counts.version_users,
-        &mut counts.libraries,
-    ] {
+    for named in counts.named_users_mut() {
         named.retain(|_, users| is_enough(users));
     }
 }
 
 /// Users are told in multiples.
 fn round(counts: &mut Counts, least: u64) {
-    for users in [&mut counts.users, &mut counts.jupyter_users, &mut counts.login_users, &mut counts.compute_users] {
+    for users in counts.users_mut() {
         users.round(least);
     }
-    for named in [
-        &mut counts.subsystem_users,
-        &mut counts.environment_users,
-        &mut counts.package_users,
-        &mut counts.direct_users,
-        &mut counts.version_users,
-        &mut counts.libraries,
-    ] {
+    for named in counts.named_users_mut() {
         named.values_mut().for_each(|users| users.round(least));
     }
     for cell in [&mut counts.jobs, &mut counts.empty_jobs, &mut counts.jupyter_jobs, &mut counts.sampled] {
