@@ -34,6 +34,11 @@ impl Words {
         &self.all[number as usize]
     }
 
+    /// All, by their number.
+    pub fn all(&self) -> &[Arc<str>] {
+        &self.all
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.all.len()
@@ -92,6 +97,11 @@ impl Sets {
     /// What is in a set, sorted.
     pub fn members(&self, number: u32) -> &Arc<[u32]> {
         &self.all[number as usize]
+    }
+
+    /// All, by their number.
+    pub fn all(&self) -> &[Arc<[u32]>] {
+        &self.all
     }
 
     /// How many there are.

@@ -1,98 +1,26 @@
 //! What is counted of a period, before it is drawn: each number with the users it comes from.
 //!
-//! Rows become jobs. They are counted by their sets first, and each set is then counted for its members: a period has far
-//! fewer different sets than jobs.
+//! Rows become jobs, and jobs of one kind a lot. Lots are counted by their sets first, and each set is then counted for its
+//! members: a period has far fewer different sets than jobs.
 
+use super::cell::{Cell, Users};
 use super::model::Model;
 use super::period::{By, Period};
 use super::protect::{Tally, protect};
-use super::select::{Job, Selection};
+use super::select::{Desk, Lot, Selection};
 use crate::words::{Quick, Sets};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::iter;
+use std::mem;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::ScopedJoinHandle;
 
-/// Some users.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Users {
-    bits: Vec<u64>,
-    /// Their number is told in multiples of it, if it is not 0.
-    step: u64,
-}
-
-impl Users {
-    /// Adds one.
-    pub fn add(&mut self, user: u32) {
-        let word = user as usize / 64;
-        if self.bits.len() <= word {
-            self.bits.resize(word + 1, 0);
-        }
-        self.bits[word] |= 1 << (user % 64);
-    }
-
-    /// Adds those.
-    pub fn unite(&mut self, others: &Users) {
-        if self.bits.len() < others.bits.len() {
-            self.bits.resize(others.bits.len(), 0);
-        }
-        for (own, other) in self.bits.iter_mut().zip(&others.bits) {
-            *own |= other;
-        }
-        self.step = self.step.max(others.step);
-    }
-
-    /// Tells their number in multiples of `step` from now on.
-    pub fn round(&mut self, step: u64) {
-        self.step = step;
-    }
-
-    /// How many there are.
-    pub fn count(&self) -> u64 {
-        let count = self.bits.iter().map(|word| u64::from(word.count_ones())).sum();
-        match self.step {
-            0 => count,
-            _ if count == 0 => 0,
-            step => ((count + step / 2) / step * step).max(step),
-        }
-    }
-}
-
-/// Jobs, and whose they are.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Cell {
-    pub jobs: u64,
-    pub users: Users,
-    /// Nodes times milliseconds: whole numbers, whose sum does not depend on their order.
-    node_millis: u128,
-}
-
-impl Cell {
-    fn add(&mut self, job: &Job) {
-        self.jobs += 1;
-        self.node_millis += job.node_millis();
-        self.users.add(job.about.username);
-    }
-
-    /// Nodes times hours: approximate, because only the time between the first and the last that was heard of a job is known.
-    pub fn node_hours(&self) -> f64 {
-        self.node_millis as f64 / 3_600_000.0
-    }
-
-    /// Adds another one's.
-    pub fn unite(&mut self, other: &Cell) {
-        self.jobs += other.jobs;
-        self.node_millis += other.node_millis;
-        self.users.unite(&other.users);
-    }
-}
-
 /// Jobs with both of two packages, and what they are to be seen beside.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pair {
-    pub cell: Cell,
+    pub both: u64,
     /// Jobs with the package of the smaller number, and with the other.
     pub one: u64,
     pub other: u64,
@@ -160,13 +88,13 @@ impl Counts {
             iter::once((period, Depth::All)).chain(months.iter().map(|month| (month, Depth::Brief))).collect();
         let next = AtomicUsize::new(0);
         let work = || {
-            let mut unions = Unions::of(model);
+            let mut desk = Desk::new(model);
             let mut done = Vec::new();
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some((period, depth)) = tasks.get(number) else { return done };
                 let mut counts = Counts { rate: 1.0, ..Counts::default() };
-                counts.add_rows_of_jobs(model, selection, period, *depth, &mut unions, None);
+                counts.add_rows_of_jobs(model, selection, period, *depth, &mut desk, None);
                 if *depth == Depth::Brief {
                     counts.add_users(model, selection, period);
                 }
@@ -193,7 +121,7 @@ impl Counts {
     pub fn published(model: &Model, selection: &Selection, month: &Period, least: u64) -> Self {
         let mut tally = Tally::default();
         let mut counts = Counts { rate: 1.0, ..Counts::default() };
-        counts.add_rows_of_jobs(model, selection, month, Depth::All, &mut Unions::of(model), Some(&mut tally));
+        counts.add_rows_of_jobs(model, selection, month, Depth::All, &mut Desk::new(model), Some(&mut tally));
         counts.add_users(model, selection, month);
         protect(&mut counts, &tally, least);
         counts
@@ -205,28 +133,27 @@ impl Counts {
         selection: &Selection,
         period: &Period,
         depth: Depth,
-        unions: &mut Unions,
+        desk: &mut Desk,
         tally: Option<&mut Tally>,
     ) {
-        let Unions { sets, text_sets } = unions;
         let rows = &model.jobs[period.rows(&model.jobs, |row| row.date)];
-        let (mut jobs, sampled) = selection.jobs(rows, sets, text_sets);
+        let jobs = selection.jobs(model, rows, desk);
+        let Desk { sets, text_sets, .. } = desk;
         if let Some(tally) = tally {
-            jobs.iter().for_each(|job| tally.add(job, sets, text_sets, false));
-            sampled.iter().for_each(|job| tally.add(job, sets, text_sets, true));
+            jobs.listed.iter().for_each(|lot| tally.add(lot, sets, text_sets, false));
+            jobs.sampled.iter().for_each(|lot| tally.add(lot, sets, text_sets, true));
         }
-        jobs.retain(|job| {
-            if job.about.packages == 0 {
-                self.empty_jobs.add(job);
-            }
-            job.about.packages != 0
-        });
-        self.add_jobs(&jobs, sets, text_sets, depth);
-        for job in &sampled {
-            self.rate = self.rate.min(f64::from(job.about.rate));
-            self.sampled.add(job);
+        let (empty, listed): (Vec<Lot>, Vec<Lot>) = jobs.listed.into_iter().partition(|lot| lot.what.packages == 0);
+        empty.iter().for_each(|lot| lot.add_to(&mut self.empty_jobs));
+        self.add_jobs(&listed, sets, text_sets, depth);
+        if depth == Depth::All {
+            self.sizes = jobs.sizes.into_iter().collect();
         }
-        for (packages, cell) in cells(&sampled, |job| job.about.packages) {
+        for lot in &jobs.sampled {
+            self.rate = self.rate.min(lot.setting.rate.get());
+            lot.add_to(&mut self.sampled);
+        }
+        for (packages, cell) in cells(&jobs.sampled, |lot| lot.what.packages) {
             for name in sets.members(packages).iter() {
                 self.sampled_names.entry(*name).or_default().unite(&cell);
             }
@@ -258,8 +185,8 @@ impl Counts {
     pub fn pair(&self, one: u32, other: u32) -> Option<[u64; 4]> {
         let jobs = |name: u32| self.package_jobs.get(&name).map_or(0, |cell| cell.jobs);
         match self.pairs.get(&(one.min(other), one.max(other))) {
-            Some(pair) if one < other => Some([pair.cell.jobs, pair.one, pair.other, pair.all]),
-            Some(pair) => Some([pair.cell.jobs, pair.other, pair.one, pair.all]),
+            Some(pair) if one < other => Some([pair.both, pair.one, pair.other, pair.all]),
+            Some(pair) => Some([pair.both, pair.other, pair.one, pair.all]),
             None => (!self.is_protected).then(|| [0, jobs(one), jobs(other), self.jobs.jobs]),
         }
     }
@@ -300,7 +227,7 @@ impl Counts {
         }
         for (names, pair) in &part.pairs {
             let own = self.pairs.entry(*names).or_default();
-            own.cell.unite(&pair.cell);
+            own.both += pair.both;
             own.one += pair.one;
             own.other += pair.other;
             own.all += pair.all;
@@ -337,27 +264,35 @@ impl Counts {
 
     fn add_users(&mut self, model: &Model, selection: &Selection, period: &Period) {
         let rows = &model.users[period.rows(&model.users, |row| row.date)];
-        let mut environments = UsersOfSets::default();
-        let [mut packages, mut direct, mut libraries, mut versions] = [(); 4].map(|()| UsersOfSets::default());
-        for row in rows.iter().filter(|row| selection.takes_user(&row.about)) {
-            let (about, user) = (&row.about, row.about.username);
-            self.users.add(user);
-            if about.is_jupyter {
-                self.jupyter_users.add(user);
-            }
-            if about.is_compute { &mut self.compute_users } else { &mut self.login_users }.add(user);
-            self.subsystem_users.entry(about.subsystem).or_default().add(user);
-            for (of_sets, set) in [
-                (&mut environments, about.environments),
-                (&mut packages, about.packages),
-                (&mut direct, about.direct),
-                (&mut libraries, row.libraries),
-                (&mut versions, row.versions),
-            ] {
-                of_sets.entry(set).or_default().add(user);
+        let mut kinds = Vec::new();
+        let mut is_known = vec![false; model.user_kinds.all().len()];
+        for row in rows.iter().filter(|row| selection.takes_user(row.kind)) {
+            if !mem::replace(&mut is_known[row.kind as usize], true) {
+                kinds.push(row.kind);
             }
             self.processes += u64::from(row.processes);
             self.weight += row.weight;
+        }
+        let mut environments = UsersOfSets::default();
+        let [mut packages, mut direct, mut libraries, mut versions] = [(); 4].map(|()| UsersOfSets::default());
+        for kind in kinds.into_iter().map(|kind| model.user_kinds.get(kind)) {
+            let setting = model.settings.get(kind.setting);
+            let user = setting.username;
+            self.users.add(user);
+            if setting.is_jupyter {
+                self.jupyter_users.add(user);
+            }
+            if setting.is_compute { &mut self.compute_users } else { &mut self.login_users }.add(user);
+            self.subsystem_users.entry(setting.subsystem).or_default().add(user);
+            for (of_sets, set) in [
+                (&mut environments, kind.environments),
+                (&mut packages, kind.packages),
+                (&mut direct, kind.direct),
+                (&mut libraries, kind.libraries),
+                (&mut versions, kind.versions),
+            ] {
+                of_sets.entry(set).or_default().add(user);
+            }
         }
         let each = |of_sets: UsersOfSets, sets: &Sets, counted: &mut BTreeMap<u32, Users>| {
             for (set, users) in of_sets {
@@ -374,15 +309,15 @@ impl Counts {
     }
 
     /// Jobs that have loaded something.
-    fn add_jobs(&mut self, jobs: &[Job], sets: &Sets, text_sets: &Sets, depth: Depth) {
-        for (packages, cell) in cells(jobs, |job| job.about.packages) {
+    fn add_jobs(&mut self, lots: &[Lot], sets: &Sets, text_sets: &Sets, depth: Depth) {
+        for (packages, cell) in cells(lots, |lot| lot.what.packages) {
             self.jobs.unite(&cell);
             let packages = sets.members(packages);
             for (at, name) in packages.iter().enumerate() {
                 self.package_jobs.entry(*name).or_default().unite(&cell);
                 if depth == Depth::All {
                     for other in &packages[at + 1..] {
-                        self.pairs.entry((*name, *other)).or_default().cell.unite(&cell);
+                        self.pairs.entry((*name, *other)).or_default().both += cell.jobs;
                     }
                 }
             }
@@ -390,27 +325,26 @@ impl Counts {
         if depth == Depth::Brief {
             return;
         }
-        for job in jobs.iter().filter(|job| job.about.is_jupyter) {
-            self.jupyter_jobs.add(job);
+        for lot in lots.iter().filter(|lot| lot.setting.is_jupyter) {
+            lot.add_to(&mut self.jupyter_jobs);
         }
-        self.sizes = cells(jobs, |job| job.num_nodes).into_iter().collect();
-        for ((packages, class), cell) in cells(jobs, |job| (job.about.packages, class(job.num_nodes))) {
+        for ((packages, class), cell) in cells(lots, |lot| (lot.what.packages, lot.what.class)) {
             for name in sets.members(packages).iter() {
                 self.package_sizes.entry((*name, class)).or_default().unite(&cell);
             }
         }
-        for ((packages, direct), cell) in cells(jobs, |job| (job.about.packages, job.about.direct)) {
+        for ((packages, direct), cell) in cells(lots, |lot| (lot.what.packages, lot.what.direct)) {
             let direct = sets.members(direct);
             for name in sets.members(packages).iter().filter(|name| direct.binary_search(name).is_ok()) {
                 self.direct_jobs.entry(*name).or_default().unite(&cell);
             }
         }
-        for (environments, cell) in cells(jobs, |job| job.about.environments) {
+        for (environments, cell) in cells(lots, |lot| lot.what.environments) {
             for class in text_sets.members(environments).iter() {
                 self.environment_jobs.entry(*class).or_default().unite(&cell);
             }
         }
-        for ((packages, exits), cell) in cells(jobs, |job| (job.about.packages, job.exits)) {
+        for ((packages, exits), cell) in cells(lots, |lot| (lot.what.packages, lot.what.exits)) {
             for exit in text_sets.members(exits).iter() {
                 self.exits.entry(*exit).or_default().unite(&cell);
                 for name in sets.members(packages).iter() {
@@ -421,15 +355,9 @@ impl Counts {
     }
 }
 
-/// Sets of the model, and those that jobs of several rows have and it has not.
-struct Unions {
-    sets: Sets,
-    text_sets: Sets,
-}
-
-impl Unions {
-    fn of(model: &Model) -> Self {
-        Unions { sets: model.sets.clone(), text_sets: model.text_sets.clone() }
+impl Lot {
+    fn add_to(&self, cell: &mut Cell) {
+        cell.add(self.setting.username, self.jobs, self.node_millis);
     }
 }
 
@@ -437,15 +365,10 @@ impl Unions {
 type UsersOfSets = HashMap<u32, Users, Quick>;
 
 /// Jobs by something that many have.
-fn cells<K: Eq + Hash>(jobs: &[Job], key: impl Fn(&Job) -> K) -> HashMap<K, Cell, Quick> {
+fn cells<K: Eq + Hash>(lots: &[Lot], key: impl Fn(&Lot) -> K) -> HashMap<K, Cell, Quick> {
     let mut cells: HashMap<K, Cell, Quick> = HashMap::default();
-    for job in jobs {
-        cells.entry(key(job)).or_default().add(job);
+    for lot in lots {
+        lot.add_to(cells.entry(key(lot)).or_default());
     }
     cells
-}
-
-/// Classes of sizes: each begins at twice the nodes of the one before it.
-pub fn class(nodes: u32) -> u32 {
-    nodes.max(1).ilog2()
 }

@@ -6,6 +6,7 @@
 
 mod accounting;
 mod answer;
+mod cell;
 mod counts;
 pub mod draw;
 mod figures;
@@ -13,6 +14,7 @@ mod model;
 pub mod page;
 mod period;
 mod protect;
+mod read;
 mod select;
 mod table;
 
@@ -20,6 +22,7 @@ pub use answer::{Answer, Question};
 pub use figures::{Figure, Wishes};
 pub use model::Model;
 pub use period::By;
+pub use read::read;
 pub use select::{Asked, Which};
 
 use crate::cli;
@@ -49,7 +52,7 @@ pub fn run(args: &cli::Report) -> Result<ExitCode> {
     };
     let wishes = Wishes::of(&args.wishes)?;
     let question = &args.question;
-    let model = Model::read(&Tables::open(&folder)?, question.from, question.to)?;
+    let model = read(&Tables::open(&folder)?, question.from, question.to)?;
     let report = Report { args, wishes };
     let pages = report.pages(&model)?;
     if model.days.is_empty() {

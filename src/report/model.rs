@@ -1,24 +1,22 @@
 //! The tables in memory: texts and sets as small numbers, a row a day and job, a row a day and user.
+//!
+//! What rows say is much the same from day to day, so it is kept once, as a kind: a few hundred thousand kinds stand for
+//! millions of rows, and what is counted is counted by kinds.
 
-use crate::tables::sets::{self, Sets as Named};
 use crate::tables::write::Day;
-use crate::tables::{self, JOBS, Month, Tables, USERS, schema};
 use crate::words::{Quick, Sets, Words};
-use anyhow::{Context, Result};
-use arrow::array::cast::AsArray;
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::datatypes::{Date32Type, Float64Type, Int32Type, Int64Type, TimestampMillisecondType};
+use ahash::RandomState;
 use chrono::NaiveDate;
-use customs_spec::record::Field;
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{BuildHasher, RandomState};
-use std::path::Path;
-use std::sync::mpsc::sync_channel;
+use std::hash::Hash;
+use std::sync::Arc;
 
 /// What was read.
 #[derive(Default)]
 pub struct Model {
-    /// User names, systems, accounts, endings, classes of environments.
+    /// User names, apart from other texts: sets of users are bits, and have no gaps so.
+    pub people: Words,
+    /// Systems, accounts, endings, classes of environments.
     pub texts: Words,
     /// Sets of [`Model::texts`].
     pub text_sets: Sets,
@@ -26,10 +24,15 @@ pub struct Model {
     pub names: Words,
     /// Sets of [`Model::names`].
     pub sets: Sets,
+    pub settings: Kinds<Setting>,
+    pub job_kinds: Kinds<JobKind>,
+    pub user_kinds: Kinds<UserKind>,
     /// By date.
     pub jobs: Vec<JobRow>,
     /// By date.
     pub users: Vec<UserRow>,
+    /// How many jobs have several rows.
+    pub repeated: usize,
     /// What each day says of itself.
     pub days: BTreeMap<NaiveDate, Day>,
     /// By which [`JobRow::key`] is made: at random, so whoever chooses ids cannot have two that are taken for one.
@@ -41,33 +44,70 @@ pub struct Model {
 pub struct JobRow {
     /// Days since 1970.
     pub date: i32,
+    /// In [`Model::job_kinds`].
+    pub kind: u32,
+    pub num_nodes: u32,
+    /// 0 where the job has no other row; else a number from 1 on, the same for all of its rows of lists, and another one
+    /// for those of the sample.
+    pub repeated: u32,
     /// The same for all rows of a job, and for no other.
     pub key: u64,
-    pub about: About,
-    pub num_nodes: u32,
     /// Milliseconds since 1970; 0 where a site omits it.
     pub start: i64,
     pub end: i64,
-    pub exits: u32,
 }
 
 /// A user on a day, in a setting.
 #[derive(Clone, Copy, Debug)]
 pub struct UserRow {
     pub date: i32,
-    pub about: About,
+    /// In [`Model::user_kinds`].
+    pub kind: u32,
     pub processes: u32,
     pub weight: f64,
+}
+
+/// What many rows of jobs say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JobKind {
+    /// In [`Model::settings`].
+    pub setting: u32,
+    pub what: What,
+}
+
+/// What a job was. All but its class are numbers of sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct What {
+    /// Of texts.
+    pub environments: u32,
+    pub exits: u32,
+    /// Of names.
+    pub packages: u32,
+    pub direct: u32,
+    /// Of its nodes.
+    pub class: u32,
+}
+
+/// What many rows of users say. All but the setting are numbers of sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UserKind {
+    /// In [`Model::settings`].
+    pub setting: u32,
+    /// Of texts.
+    pub environments: u32,
+    /// Of names.
+    pub packages: u32,
+    pub direct: u32,
     pub libraries: u32,
     pub versions: u32,
 }
 
-/// What rows of both tables have.
-#[derive(Clone, Copy, Debug)]
-pub struct About {
+/// Whose it was, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Setting {
+    /// Texts, but for the user's name, which is one of [`Model::people`].
     pub list: u32,
-    /// 1 for a list that is not sampled.
-    pub rate: f32,
+    pub rate: Rate,
     pub system: u32,
     pub subsystem: u32,
     pub username: u32,
@@ -75,238 +115,243 @@ pub struct About {
     pub is_staff: bool,
     pub is_compute: bool,
     pub is_jupyter: bool,
-    /// A set of texts.
-    pub environments: u32,
-    /// Sets of names.
-    pub packages: u32,
-    pub direct: u32,
+}
+
+/// Of how many processes a list reports: 1 where it is not sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Rate(u64);
+
+impl Rate {
+    pub const ALL: Rate = Rate::new(1.0);
+
+    pub const fn new(rate: f64) -> Self {
+        Rate(rate.to_bits())
+    }
+
+    pub const fn get(self) -> f64 {
+        f64::from_bits(self.0)
+    }
+
+    pub fn is_sample(self) -> bool {
+        self.get() < 1.0
+    }
+}
+
+/// Things that are alike, each once, by a number.
+pub struct Kinds<T> {
+    known: HashMap<T, u32, Quick>,
+    all: Vec<T>,
+    /// The one that was asked for last: rows of a user stand together.
+    last: u32,
+}
+
+impl<T> Default for Kinds<T> {
+    fn default() -> Self {
+        Kinds { known: HashMap::default(), all: Vec::new(), last: 0 }
+    }
+}
+
+impl<T: Copy + Eq + Hash> Kinds<T> {
+    /// The number of one.
+    pub fn number(&mut self, kind: T) -> u32 {
+        if self.all.get(self.last as usize) != Some(&kind) {
+            self.last = *self.known.entry(kind).or_insert_with(|| {
+                self.all.push(kind);
+                u32::try_from(self.all.len() - 1).expect("fewer kinds than memory holds")
+            });
+        }
+        self.last
+    }
+
+    /// The one with this number.
+    pub fn get(&self, number: u32) -> &T {
+        &self.all[number as usize]
+    }
+
+    /// All, by their number.
+    pub fn all(&self) -> &[T] {
+        &self.all
+    }
+}
+
+impl JobRow {
+    /// Nodes times milliseconds.
+    pub fn node_millis(&self) -> u128 {
+        let millis = if self.start == 0 { 0 } else { (self.end - self.start).max(0) };
+        u128::from(millis.unsigned_abs()) * u128::from(self.num_nodes)
+    }
 }
 
 impl Model {
     /// What a job is known by.
     pub fn key(&self, system: u32, job_id: &str) -> u64 {
-        of_system(self.hash.hash_one(job_id), system)
+        let system = self.texts.text(system);
+        self.hash.hash_one((&**system, job_id))
     }
 
-    /// Reads the days of a range, the first and the last among them.
-    pub fn read(tables: &Tables, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<Self> {
-        let mut model = Model::default();
-        let is_meant = |date: NaiveDate| from.is_none_or(|from| date >= from) && to.is_none_or(|to| date <= to);
-        let sets = SetsOfTables { named: sets::read(tables)?, known: HashMap::default() };
-        let mut reader = Reader { sets, columns: HashMap::new() };
-        let hash = model.hash.clone();
-        let is_in = |month: &Month| {
-            from.is_none_or(|from| *month >= Month::of(from)) && to.is_none_or(|to| *month <= Month::of(to))
+    /// Adds what another model has, whose numbers are its own. Both have the same [`Model::hash`].
+    pub fn unite(&mut self, other: Model) {
+        let people: Vec<u32> = other.people.all().iter().map(|name| self.people.number(name)).collect();
+        let texts: Vec<u32> = other.texts.all().iter().map(|text| self.texts.number(text)).collect();
+        let names: Vec<u32> = other.names.all().iter().map(|name| self.names.number(name)).collect();
+        let renumbered = |of: &Sets, members: &[u32], sets: &mut Sets| -> Vec<u32> {
+            let set = |set: &Arc<[u32]>| sets.number(&mut set.iter().map(|member| members[*member as usize]).collect());
+            of.all().iter().map(set).collect()
         };
-        let months: Vec<Month> = tables.months()?.into_iter().filter(is_in).collect();
-        let damaged =
-            |file: &Path| format!("{} is damaged: make it again with `customs reduce --again`", file.display());
-        let (mut jobs, mut users) = (0, 0);
-        for month in &months {
-            let file = tables.file(JOBS, *month);
-            let days = tables::days(&file).with_context(|| damaged(&file))?;
-            model.days.extend(days.into_iter().filter(|(date, _)| is_meant(*date)));
-            jobs += length(&file).with_context(|| damaged(&file))?;
-            let file = tables.file(USERS, *month);
-            users += length(&file).with_context(|| damaged(&file))?;
-        }
-        model.jobs.try_reserve_exact(jobs)?;
-        model.users.try_reserve_exact(users)?;
-        // One thread decodes what the other takes.
-        std::thread::scope(|scope| -> Result<()> {
-            let (send, receive) = sync_channel(4);
-            let files = months.iter().flat_map(|month| [JOBS, USERS].map(|table| (table, tables.file(table, *month))));
-            scope.spawn(move || {
-                for (table, file) in files {
-                    let read = || -> Result<()> {
-                        for rows in tables::open(&file)?.with_batch_size(65_536).build()? {
-                            let rows = rows?;
-                            let keys = if table == JOBS { job_keys(&rows, &hash)? } else { Vec::new() };
-                            if send.send(Ok((table, file.clone(), rows, keys))).is_err() {
-                                break; // the other thread has failed, and says why
-                            }
-                        }
-                        Ok(())
-                    };
-                    if let Err(error) = read().with_context(|| damaged(&file)) {
-                        let _ = send.send(Err(error)); // as above
-                    }
-                }
-            });
-            for read in receive {
-                let (table, file, rows, keys) = read?;
-                reader.take(table, &rows, &keys, &mut model, &is_meant).with_context(|| damaged(&file))?;
-            }
-            Ok(())
-        })?;
-        // A month to which days were added has them at its end.
-        model.jobs.sort_by_key(|row| row.date);
-        model.users.sort_by_key(|row| row.date);
-        Ok(model)
-    }
-}
-
-/// The sets that the tables name, as they are met.
-struct SetsOfTables {
-    named: Named,
-    known: HashMap<i64, u32, Quick>,
-}
-
-impl SetsOfTables {
-    fn number(&mut self, id: i64, names: &mut Words, sets: &mut Sets) -> Result<u32> {
-        if let Some(known) = self.known.get(&id) {
-            return Ok(*known);
-        }
-        let set = self.named.get(&id).with_context(|| format!("the table of sets has no number {id}"))?;
-        let mut members: Vec<u32> = set.iter().map(|name| names.number(name)).collect();
-        let number = sets.number(&mut members);
-        self.known.insert(id, number);
-        Ok(number)
-    }
-}
-
-struct Reader {
-    sets: SetsOfTables,
-    columns: HashMap<&'static str, Vec<u32>>,
-}
-
-impl Reader {
-    fn take(
-        &mut self,
-        table: &str,
-        rows: &RecordBatch,
-        job_keys: &[u64],
-        model: &mut Model,
-        is_meant: &impl Fn(NaiveDate) -> bool,
-    ) -> Result<()> {
-        let texts = [Field::List, Field::System, Field::Subsystem, Field::Username, Field::Repo].map(Field::key);
-        for name in texts {
-            let numbers = coded(column(rows, name)?, &mut model.texts)?;
-            self.columns.insert(name, numbers);
-        }
-        let mut lists = vec![schema::ENVIRONMENTS];
-        let mut numbers = vec![schema::PACKAGES, schema::DIRECT];
-        if table == JOBS {
-            lists.push(schema::EXITS);
-        } else {
-            numbers.extend([schema::LIBRARIES, schema::VERSIONS]);
-        }
-        for name in lists {
-            let sets = text_sets(column(rows, name)?, &mut model.texts, &mut model.text_sets)?;
-            self.columns.insert(name, sets);
-        }
-        for name in numbers {
-            let ids =
-                column(rows, name)?.as_primitive_opt::<Int64Type>().with_context(|| format!("{name} is no number"))?;
-            let sets = ids.values().iter().map(|id| self.sets.number(*id, &mut model.names, &mut model.sets));
-            let sets = sets.collect::<Result<Vec<u32>>>()?;
-            self.columns.insert(name, sets);
-        }
-        let dates = column(rows, schema::DATE)?.as_primitive_opt::<Date32Type>().context("date")?.values();
-        let rates = column(rows, schema::RATE)?.as_primitive_opt::<Float64Type>().context("rate")?;
-        let flag = |name: &str| column(rows, name)?.as_boolean_opt().cloned().with_context(|| name.to_string());
-        let (is_staff, is_compute) = (flag(Field::IsStaff.key())?, flag(Field::IsCompute.key())?);
-        let is_jupyter = flag(schema::IS_JUPYTER)?;
-        let coded = |name: &'static str, row: usize| self.columns.get(name).map_or(0, |numbers| numbers[row]);
-        let about = |row: usize| About {
-            list: coded(Field::List.key(), row),
-            rate: if rates.is_valid(row) { rates.value(row) as f32 } else { 1.0 },
-            system: coded(Field::System.key(), row),
-            subsystem: coded(Field::Subsystem.key(), row),
-            username: coded(Field::Username.key(), row),
-            repo: coded(Field::Repo.key(), row),
-            is_staff: is_staff.value(row),
-            is_compute: is_compute.value(row),
-            is_jupyter: is_jupyter.value(row),
-            environments: coded(schema::ENVIRONMENTS, row),
-            packages: coded(schema::PACKAGES, row),
-            direct: coded(schema::DIRECT, row),
+        let text_sets = renumbered(&other.text_sets, &texts, &mut self.text_sets);
+        let sets = renumbered(&other.sets, &names, &mut self.sets);
+        let setting = |setting: &Setting| {
+            let [list, system, subsystem, repo] =
+                [setting.list, setting.system, setting.subsystem, setting.repo].map(|text| texts[text as usize]);
+            let username = people[setting.username as usize];
+            self.settings.number(Setting { list, system, subsystem, username, repo, ..*setting })
         };
-        let mut last = (i32::MIN, false);
-        let mut is_in = |date: i32| {
-            if last.0 != date {
-                last = (date, NaiveDate::from_epoch_days(date).is_some_and(is_meant));
-            }
-            last.1
-        };
-        if table == JOBS {
-            let nodes = column(rows, Field::NumNodes.key())?.as_primitive_opt::<Int64Type>().context("num_nodes")?;
-            let time = |name: &str| {
-                column(rows, name)?
-                    .as_primitive_opt::<TimestampMillisecondType>()
-                    .cloned()
-                    .with_context(|| name.to_string())
+        let settings: Vec<u32> = other.settings.all().iter().map(setting).collect();
+        let of_texts = |set: u32| text_sets[set as usize];
+        let of_names = |set: u32| sets[set as usize];
+        let job_kind = |JobKind { setting, what }: &JobKind| {
+            let what = What {
+                environments: of_texts(what.environments),
+                exits: of_texts(what.exits),
+                packages: of_names(what.packages),
+                direct: of_names(what.direct),
+                class: what.class,
             };
-            let (start, end) = (time(schema::START)?, time(schema::END)?);
-            for (row, date) in dates.iter().enumerate().filter(|(_, date)| is_in(**date)) {
-                let about = about(row);
-                model.jobs.push(JobRow {
-                    date: *date,
-                    key: of_system(job_keys[row], about.system),
-                    about,
-                    num_nodes: nodes.value(row).clamp(0, i64::from(u32::MAX)) as u32,
-                    start: if start.is_valid(row) { start.value(row) } else { 0 },
-                    end: if end.is_valid(row) { end.value(row) } else { 0 },
-                    exits: coded(schema::EXITS, row),
-                });
+            self.job_kinds.number(JobKind { setting: settings[*setting as usize], what })
+        };
+        let job_kinds: Vec<u32> = other.job_kinds.all().iter().map(job_kind).collect();
+        let user_kind = |kind: &UserKind| {
+            let kind = UserKind {
+                setting: settings[kind.setting as usize],
+                environments: of_texts(kind.environments),
+                packages: of_names(kind.packages),
+                direct: of_names(kind.direct),
+                libraries: of_names(kind.libraries),
+                versions: of_names(kind.versions),
+            };
+            self.user_kinds.number(kind)
+        };
+        let user_kinds: Vec<u32> = other.user_kinds.all().iter().map(user_kind).collect();
+        let job = |row: JobRow| JobRow { kind: job_kinds[row.kind as usize], ..row };
+        self.jobs.extend(other.jobs.into_iter().map(job));
+        let user = |row: UserRow| UserRow { kind: user_kinds[row.kind as usize], ..row };
+        self.users.extend(other.users.into_iter().map(user));
+        self.days.extend(other.days);
+    }
+
+    /// Puts the rows in order, and sees which jobs have several: to be done when all are there.
+    pub fn order(&mut self) {
+        // A month to which days were added has them at its end.
+        self.jobs.sort_by_key(|row| row.date);
+        self.users.sort_by_key(|row| row.date);
+        let Model { jobs, job_kinds, settings, .. } = self;
+        let is_sample: Vec<bool> =
+            job_kinds.all().iter().map(|kind| settings.get(kind.setting).rate.is_sample()).collect();
+        let key = |row: &JobRow| row.key ^ u64::from(is_sample[row.kind as usize]);
+        let seen = Seen::of(jobs.iter().map(key));
+        let mut numbers: HashMap<u64, (usize, u32), Quick> = HashMap::default();
+        let mut last = 0;
+        for at in 0..jobs.len() {
+            let key = key(&jobs[at]);
+            if !seen.perhaps_again(key) {
+                continue;
             }
-        } else {
-            let processes = column(rows, schema::PROCESSES)?.as_primitive_opt::<Int64Type>().context("processes")?;
-            let weights = column(rows, schema::WEIGHT)?.as_primitive_opt::<Float64Type>().context("weight")?;
-            for (row, date) in dates.iter().enumerate().filter(|(_, date)| is_in(**date)) {
-                model.users.push(UserRow {
-                    date: *date,
-                    about: about(row),
-                    processes: processes.value(row).clamp(0, i64::from(u32::MAX)) as u32,
-                    weight: weights.value(row),
-                    libraries: coded(schema::LIBRARIES, row),
-                    versions: coded(schema::VERSIONS, row),
-                });
+            let (first, number) = numbers.entry(key).or_insert((at, 0));
+            if *first != at {
+                if *number == 0 {
+                    last += 1;
+                    *number = last;
+                    jobs[*first].repeated = last;
+                }
+                jobs[at].repeated = *number;
             }
         }
-        Ok(())
+        self.repeated = last as usize;
     }
 }
 
-/// How many rows a file has.
-fn length(file: &Path) -> Result<usize> {
-    Ok(usize::try_from(tables::open(file)?.metadata().file_metadata().num_rows())?)
+/// Which of many keys may be there again: most are not, and need not be looked up.
+struct Seen {
+    again: Vec<u64>,
+    shift: u32,
 }
 
-/// The key of a job of that system, of its id's number.
-fn of_system(number: u64, system: u32) -> u64 {
-    number.wrapping_add(u64::from(system).wrapping_mul(0x9e37_79b9_7f4a_7c15))
-}
-
-/// The ids of jobs as numbers.
-fn job_keys(rows: &RecordBatch, hash: &RandomState) -> Result<Vec<u64>> {
-    let ids = column(rows, Field::JobId.key())?.as_string_opt::<i32>().context("job_id")?;
-    Ok(ids.iter().map(|id| hash.hash_one(id.unwrap_or_default())).collect())
-}
-
-fn column<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
-    rows.column_by_name(name).with_context(|| format!("no column {name}"))
-}
-
-/// Each row's text as a number.
-fn coded(column: &ArrayRef, words: &mut Words) -> Result<Vec<u32>> {
-    let coded = column.as_dictionary_opt::<Int32Type>().context("a text without a dictionary")?;
-    let texts = coded.values().as_string_opt::<i32>().context("a dictionary of no texts")?;
-    let numbers: Vec<u32> = texts.iter().map(|text| words.number(text.unwrap_or_default())).collect();
-    Ok(coded.keys().values().iter().map(|key| numbers.get(*key as usize).copied().unwrap_or_default()).collect())
-}
-
-/// Each row's list of texts as the number of a set.
-fn text_sets(column: &ArrayRef, words: &mut Words, sets: &mut Sets) -> Result<Vec<u32>> {
-    let lists = column.as_list_opt::<i32>().context("no list")?;
-    let members = coded(lists.values(), words)?;
-    let mut last: (&[u32], u32) = (&[], 0);
-    let mut of_row = |range: &[i32]| {
-        let row = &members[range[0] as usize..range[1] as usize];
-        if last.0 != row {
-            last = (row, sets.number(&mut row.to_vec()));
+impl Seen {
+    fn of(keys: impl ExactSizeIterator<Item = u64>) -> Self {
+        // One key in so many places by chance has another one's: 3 of 100.
+        let places = (keys.len().max(2) * 32).next_power_of_two();
+        let shift = 64 - places.ilog2();
+        let (mut once, mut again) = (vec![0_u64; places / 64], vec![0_u64; places / 64]);
+        for key in keys {
+            let (word, bit) = place(key, shift);
+            again[word] |= once[word] & bit;
+            once[word] |= bit;
         }
-        last.1
+        Seen { again, shift }
+    }
+
+    fn perhaps_again(&self, key: u64) -> bool {
+        let (word, bit) = place(key, self.shift);
+        self.again[word] & bit != 0
+    }
+}
+
+fn place(key: u64, shift: u32) -> (usize, u64) {
+    let place = (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize;
+    (place / 64, 1 << (place % 64))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::super::cell::class;
+    use super::*;
+
+    /// Adds a row of a job.
+    pub fn add(model: &mut Model, setting: Setting, what: What, row: JobRow) {
+        let setting = model.settings.number(setting);
+        let what = What { class: class(row.num_nodes), ..what };
+        let kind = model.job_kinds.number(JobKind { setting, what });
+        model.jobs.push(JobRow { kind, ..row });
+    }
+
+    pub const SETTING: Setting = Setting {
+        list: 0,
+        rate: Rate::ALL,
+        system: 0,
+        subsystem: 0,
+        username: 0,
+        repo: 0,
+        is_staff: false,
+        is_compute: true,
+        is_jupyter: false,
     };
-    Ok(lists.value_offsets().windows(2).map(&mut of_row).collect())
+    pub const WHAT: What = What { environments: 0, exits: 0, packages: 0, direct: 0, class: 0 };
+    pub const ROW: JobRow = JobRow { date: 0, kind: 0, num_nodes: 1, repeated: 0, key: 0, start: 0, end: 0 };
+
+    #[test]
+    fn jobs_with_several_rows_are_found_and_the_sample_is_apart() {
+        let mut model = Model::default();
+        let sampled = Setting { rate: Rate::new(0.1), ..SETTING };
+        // Every third job goes on the next day, every fifth on the day after as well; each is in the sample once.
+        for job in 1..=30_000_u64 {
+            let key = job.wrapping_mul(0xd605_bbb5_8c8a_bbfd);
+            add(&mut model, SETTING, WHAT, JobRow { date: 1, key, ..ROW });
+            add(&mut model, sampled, WHAT, JobRow { date: 1, key, ..ROW });
+            for (step, date) in [(3, 2), (5, 3)] {
+                if job % step == 0 {
+                    add(&mut model, SETTING, WHAT, JobRow { date, key, ..ROW });
+                }
+            }
+        }
+        model.order();
+        let mut rows: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+        for row in &model.jobs {
+            rows.entry(row.repeated).or_default().push(row.key);
+        }
+        let single = rows.remove(&0).unwrap_or_default();
+        assert_eq!(single.len(), 30_000 + 16_000, "the sample's, and those that neither 3 nor 5 divides");
+        assert_eq!((rows.len(), model.repeated), (14_000, 14_000));
+        assert_eq!(rows.values().filter(|keys| keys.len() == 3).count(), 2_000);
+        assert!(rows.values().all(|keys| keys.iter().all(|key| *key == keys[0])));
+    }
 }

@@ -12,8 +12,9 @@
 //! Each number of jobs is so decided with the jobs of each user at hand: that a total less its parts is another user's is
 //! seen here as it would be seen by whoever subtracts.
 
-use super::counts::{Cell, Counts, Users, class};
-use super::select::Job;
+use super::cell::{Cell, Users, class};
+use super::counts::Counts;
+use super::select::Lot;
 use crate::words::Sets;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -45,11 +46,11 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Adds a job, as [`Counts`] does.
-    pub fn add(&mut self, job: &Job, sets: &Sets, text_sets: &Sets, is_sample: bool) {
-        let about = &job.about;
-        let mut add = |by: By| *self.jobs.entry(by).or_default().entry(about.username).or_default() += 1;
-        let packages = sets.members(about.packages);
+    /// Adds jobs, as [`Counts`] does.
+    pub fn add(&mut self, lot: &Lot, sets: &Sets, text_sets: &Sets, is_sample: bool) {
+        let (what, jobs) = (&lot.what, lot.jobs as i64);
+        let mut add = |by: By| *self.jobs.entry(by).or_default().entry(lot.setting.username).or_default() += jobs;
+        let packages = sets.members(what.packages);
         if is_sample {
             add(By::Sampled);
             packages.iter().for_each(|name| add(By::SampledName(*name)));
@@ -59,15 +60,15 @@ impl Tally {
             add(By::Empty);
             return;
         }
-        let size = class(job.num_nodes);
-        let direct = sets.members(about.direct);
-        let exits = text_sets.members(job.exits);
+        let size = what.class;
+        let direct = sets.members(what.direct);
+        let exits = text_sets.members(what.exits);
         add(By::All);
         add(By::Size(size));
-        if about.is_jupyter {
+        if lot.setting.is_jupyter {
             add(By::Jupyter);
         }
-        text_sets.members(about.environments).iter().for_each(|class| add(By::Environment(*class)));
+        text_sets.members(what.environments).iter().for_each(|class| add(By::Environment(*class)));
         exits.iter().for_each(|exit| add(By::Exit(*exit)));
         for (at, name) in packages.iter().enumerate() {
             add(By::Package(*name));
@@ -244,12 +245,12 @@ fn round(counts: &mut Counts, least: u64) {
     for cells in [&mut counts.package_sizes, &mut counts.package_exits] {
         cells.values_mut().for_each(|cell| cell.users.round(least));
     }
-    counts.pairs.values_mut().for_each(|pair| pair.cell.users.round(least));
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::model::{About, JobRow, Model};
+    use super::super::model::tests::{ROW, SETTING, WHAT, add};
+    use super::super::model::{JobRow, Model, Setting, What};
     use super::super::period::Period;
     use super::super::select::{Asked, Selection};
     use super::*;
@@ -265,34 +266,22 @@ mod tests {
         let mut model = Model::default();
         for (key, Job(user, packages, nodes, exit)) in jobs.iter().enumerate() {
             let mut packages: Vec<u32> = packages.iter().map(|name| model.names.number(name)).collect();
-            let user = model.texts.number(&format!("user{user}"));
+            let user = model.people.number(&format!("user{user}"));
             let exit = model.texts.number(exit);
             let nothing = model.texts.number("");
             let packages = model.sets.number(&mut packages);
             let exits = model.text_sets.number(&mut vec![exit]);
-            let about = About {
+            let setting = Setting {
                 list: nothing,
-                rate: 1.0,
                 system: nothing,
                 subsystem: nothing,
                 username: user,
                 repo: nothing,
-                is_staff: false,
-                is_compute: true,
-                is_jupyter: false,
-                environments: exits,
-                packages,
-                direct: 0,
+                ..SETTING
             };
-            model.jobs.push(JobRow {
-                date: 20_000,
-                key: key as u64,
-                about,
-                num_nodes: *nodes,
-                start: 1,
-                end: 2,
-                exits,
-            });
+            let what = What { environments: exits, exits, packages, ..WHAT };
+            let row = JobRow { date: 20_000, num_nodes: *nodes, key: key as u64, start: 1, end: 2, ..ROW };
+            add(&mut model, setting, what, row);
         }
         model
     }

@@ -1,9 +1,11 @@
 //! Which rows a figure is about.
 
-use super::model::{About, JobRow, Model};
+use super::cell::{Cell, class};
+use super::model::{JobKind, JobRow, Model, Setting, What};
 use crate::words::{Quick, Sets};
 use clap::{Args, ValueEnum};
 use std::collections::HashMap;
+use std::mem;
 
 /// Of two kinds of rows, which are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -65,14 +67,62 @@ impl Asked {
     }
 }
 
-/// The same in numbers of the model.
+/// The same in numbers of the model: which of its kinds of rows count.
 pub struct Selection {
+    asked: Takes,
+    /// By the number of a kind of jobs.
+    jobs: Vec<Role>,
+    /// By the number of a kind of users.
+    users: Vec<bool>,
+}
+
+/// What a kind of jobs counts for.
+#[derive(Clone, Copy, PartialEq)]
+struct Role {
+    /// It is of a list that was asked for, and that reports all.
+    is_listed: bool,
+    is_sample: bool,
+    /// It counts if it is all that is known of its job.
+    counts: bool,
+}
+
+/// The filters.
+struct Takes {
     staff: Option<Which>,
     login: Option<Which>,
     system: Vec<bool>,
     subsystem: Vec<bool>,
     repo: Vec<bool>,
     list: Vec<bool>,
+}
+
+impl Takes {
+    fn names(&self, setting: &Setting) -> bool {
+        let is_in = |among: &[bool], number: u32| among.get(number as usize).copied().unwrap_or_default();
+        is_in(&self.system, setting.system)
+            && is_in(&self.subsystem, setting.subsystem)
+            && is_in(&self.repo, setting.repo)
+    }
+
+    /// Where all of the system counts: jobs, login sessions and Jupyter, staff too.
+    fn user(&self, setting: &Setting) -> bool {
+        self.is_listed(setting)
+            && self.names(setting)
+            && self.staff.unwrap_or(Which::Include).takes(setting.is_staff)
+            && self.login.unwrap_or(Which::Include).takes(!setting.is_compute)
+    }
+
+    /// Where compute jobs of those who are not staff count.
+    fn job(&self, setting: &Setting) -> bool {
+        self.names(setting)
+            && self.staff.unwrap_or(Which::Exclude).takes(setting.is_staff)
+            && self.login.unwrap_or(Which::Exclude).takes(!setting.is_compute)
+    }
+
+    /// Of a list that reports all processes, and that was asked for.
+    fn is_listed(&self, setting: &Setting) -> bool {
+        !setting.rate.is_sample() && self.list.get(setting.list as usize).copied().unwrap_or_default()
+    }
 }
 
 impl Selection {
@@ -82,107 +132,178 @@ impl Selection {
             let is_one = |number| names.is_empty() || names.iter().any(|name| **name == **model.texts.text(number));
             (0..model.texts.len() as u32).map(is_one).collect()
         };
-        Selection {
+        let asked = Takes {
             staff: asked.staff,
             login: asked.login,
             system: among(&asked.system),
             subsystem: among(&asked.subsystem),
             repo: among(&asked.repo),
             list: among(&asked.list),
-        }
-    }
-
-    fn takes(&self, about: &About) -> bool {
-        let is_in = |among: &[bool], number: u32| among.get(number as usize).copied().unwrap_or_default();
-        is_in(&self.system, about.system) && is_in(&self.subsystem, about.subsystem) && is_in(&self.repo, about.repo)
-    }
-
-    /// Whether a row counts where all of the system does: jobs, login sessions and Jupyter, staff too.
-    pub fn takes_user(&self, about: &About) -> bool {
-        self.is_listed(about)
-            && self.takes(about)
-            && self.staff.unwrap_or(Which::Include).takes(about.is_staff)
-            && self.login.unwrap_or(Which::Include).takes(!about.is_compute)
-    }
-
-    /// Whether a job counts where compute jobs of those who are not staff do.
-    fn takes_job(&self, job: &Job) -> bool {
-        self.takes(&job.about)
-            && self.staff.unwrap_or(Which::Exclude).takes(job.about.is_staff)
-            && self.login.unwrap_or(Which::Exclude).takes(!job.about.is_compute)
-    }
-
-    /// Whether a row is of a list that reports all processes, and that was asked for.
-    fn is_listed(&self, about: &About) -> bool {
-        about.rate >= 1.0 && self.list.get(about.list as usize).copied().unwrap_or_default()
-    }
-
-    /// The jobs of some rows, each once, whatever it has loaded: those of the lists, and those of the sample.
-    pub fn jobs(&self, rows: &[JobRow], sets: &mut Sets, text_sets: &mut Sets) -> (Vec<Job>, Vec<Job>) {
-        let of = |is_sample: bool, sets: &mut Sets, text_sets: &mut Sets| {
-            let mut known: HashMap<u64, usize, Quick> = HashMap::default();
-            let mut jobs: Vec<Job> = Vec::new();
-            if !is_sample {
-                known.reserve(rows.len());
-                jobs.reserve(rows.len());
-            }
-            for row in rows {
-                if !(if is_sample { row.about.rate < 1.0 } else { self.is_listed(&row.about) }) {
-                    continue;
-                }
-                match known.get(&row.key) {
-                    Some(at) => jobs[*at].also(row, sets, text_sets),
-                    None => {
-                        known.insert(row.key, jobs.len());
-                        jobs.push(Job {
-                            about: row.about,
-                            num_nodes: row.num_nodes,
-                            start: row.start,
-                            end: row.end,
-                            exits: row.exits,
-                        });
-                    }
-                }
-            }
-            jobs.retain(|job| self.takes_job(job));
-            jobs
         };
-        (of(false, sets, text_sets), of(true, sets, text_sets))
+        let role = |kind: &JobKind| {
+            let setting = model.settings.get(kind.setting);
+            let (is_listed, is_sample) = (asked.is_listed(setting), setting.rate.is_sample());
+            Role { is_listed, is_sample, counts: (is_listed || is_sample) && asked.job(setting) }
+        };
+        let jobs = model.job_kinds.all().iter().map(role).collect();
+        let users = model.user_kinds.all().iter().map(|kind| asked.user(model.settings.get(kind.setting))).collect();
+        Selection { asked, jobs, users }
+    }
+
+    /// Whether rows of a kind of users count.
+    pub fn takes_user(&self, kind: u32) -> bool {
+        self.users[kind as usize]
+    }
+
+    /// The jobs of some rows, each once, whatever it has loaded.
+    pub fn jobs(&self, model: &Model, rows: &[JobRow], desk: &mut Desk) -> Jobs {
+        let mut jobs = Jobs::default();
+        for row in rows {
+            let role = self.jobs[row.kind as usize];
+            if row.repeated != 0 {
+                if role.is_listed || role.is_sample {
+                    desk.gather(model, row);
+                }
+            } else if role.counts {
+                desk.add(model, row);
+                if role.is_listed {
+                    let kind = model.job_kinds.get(row.kind);
+                    jobs.add_size(model.settings.get(kind.setting), &kind.what, row);
+                }
+            }
+        }
+        for Gathered { setting, what, row } in desk.take_gathered() {
+            if !self.asked.job(&setting) {
+                continue;
+            }
+            let what = What { class: class(row.num_nodes), ..what };
+            if !setting.rate.is_sample() {
+                jobs.add_size(&setting, &what, &row);
+            }
+            desk.lots.push(Lot { setting, what, jobs: 1, node_millis: row.node_millis() });
+        }
+        (jobs.sampled, jobs.listed) = desk.take_lots().into_iter().partition(|lot| lot.setting.rate.is_sample());
+        jobs
     }
 }
 
-/// A job, with all that its processes did.
+/// What was selected.
+#[derive(Default)]
+pub struct Jobs {
+    /// By lists that report all.
+    pub listed: Vec<Lot>,
+    /// By lists that report a sample.
+    pub sampled: Vec<Lot>,
+    /// The listed ones that have loaded something, by their nodes.
+    pub sizes: HashMap<u32, Cell, Quick>,
+}
+
+impl Jobs {
+    fn add_size(&mut self, setting: &Setting, what: &What, row: &JobRow) {
+        if what.packages != 0 {
+            self.sizes.entry(row.num_nodes).or_default().add(setting.username, 1, row.node_millis());
+        }
+    }
+}
+
+/// Jobs of one kind.
 #[derive(Clone, Copy, Debug)]
-pub struct Job {
-    pub about: About,
-    pub num_nodes: u32,
-    pub start: i64,
-    pub end: i64,
-    pub exits: u32,
+pub struct Lot {
+    pub setting: Setting,
+    pub what: What,
+    pub jobs: u64,
+    /// Nodes times milliseconds.
+    pub node_millis: u128,
 }
 
-impl Job {
-    fn also(&mut self, row: &JobRow, sets: &mut Sets, text_sets: &mut Sets) {
-        self.num_nodes = self.num_nodes.max(row.num_nodes);
-        self.about.is_staff |= row.about.is_staff;
-        self.about.is_jupyter |= row.about.is_jupyter;
-        if row.about.is_compute && !self.about.is_compute {
-            self.about.is_compute = true;
-            self.about.subsystem = row.about.subsystem;
+/// Where jobs are put together. It is empty whenever it is not used.
+pub struct Desk {
+    /// Sets of the model, and those that jobs of several rows have and it has not.
+    pub sets: Sets,
+    pub text_sets: Sets,
+    lots: Vec<Lot>,
+    /// By the number of a kind: which of the lots is of it, counted from 1.
+    lot_of_kind: Vec<u32>,
+    of_lots: Vec<u32>,
+    gathered: Vec<Gathered>,
+    /// By the number of a job that has several rows: which of those gathered it is, counted from 1.
+    repeated: Vec<u32>,
+}
+
+/// A job with several rows, with all that its processes did.
+struct Gathered {
+    setting: Setting,
+    what: What,
+    row: JobRow,
+}
+
+impl Desk {
+    /// For rows of that model.
+    pub fn new(model: &Model) -> Self {
+        Desk {
+            sets: model.sets.clone(),
+            text_sets: model.text_sets.clone(),
+            lots: Vec::new(),
+            lot_of_kind: vec![0; model.job_kinds.all().len()],
+            of_lots: Vec::new(),
+            gathered: Vec::new(),
+            repeated: vec![0; model.repeated + 1],
         }
-        self.about.packages = sets.union(self.about.packages, row.about.packages);
-        self.about.direct = sets.union(self.about.direct, row.about.direct);
-        self.about.environments = text_sets.union(self.about.environments, row.about.environments);
-        self.exits = text_sets.union(self.exits, row.exits);
-        if row.start != 0 {
-            self.start = if self.start == 0 { row.start } else { self.start.min(row.start) };
-        }
-        self.end = self.end.max(row.end);
     }
 
-    /// Nodes times milliseconds.
-    pub fn node_millis(&self) -> u128 {
-        let millis = if self.start == 0 { 0 } else { (self.end - self.start).max(0) };
-        u128::from(millis.unsigned_abs()) * u128::from(self.num_nodes)
+    /// Adds a job that has one row.
+    fn add(&mut self, model: &Model, row: &JobRow) {
+        let number = &mut self.lot_of_kind[row.kind as usize];
+        if *number == 0 {
+            let JobKind { setting, what } = *model.job_kinds.get(row.kind);
+            self.lots.push(Lot { setting: *model.settings.get(setting), what, jobs: 0, node_millis: 0 });
+            self.of_lots.push(row.kind);
+            *number = self.lots.len() as u32;
+        }
+        let lot = &mut self.lots[*number as usize - 1];
+        lot.jobs += 1;
+        lot.node_millis += row.node_millis();
+    }
+
+    /// Puts a row to others of its job.
+    fn gather(&mut self, model: &Model, row: &JobRow) {
+        let JobKind { setting, what } = model.job_kinds.get(row.kind);
+        let setting = model.settings.get(*setting);
+        let number = &mut self.repeated[row.repeated as usize];
+        if *number == 0 {
+            self.gathered.push(Gathered { setting: *setting, what: *what, row: *row });
+            *number = self.gathered.len() as u32;
+            return;
+        }
+        let job = &mut self.gathered[*number as usize - 1];
+        job.setting.is_staff |= setting.is_staff;
+        job.setting.is_jupyter |= setting.is_jupyter;
+        if setting.is_compute && !job.setting.is_compute {
+            job.setting.is_compute = true;
+            job.setting.subsystem = setting.subsystem;
+        }
+        job.what.packages = self.sets.union(job.what.packages, what.packages);
+        job.what.direct = self.sets.union(job.what.direct, what.direct);
+        job.what.environments = self.text_sets.union(job.what.environments, what.environments);
+        job.what.exits = self.text_sets.union(job.what.exits, what.exits);
+        job.row.num_nodes = job.row.num_nodes.max(row.num_nodes);
+        if row.start != 0 {
+            job.row.start = if job.row.start == 0 { row.start } else { job.row.start.min(row.start) };
+        }
+        job.row.end = job.row.end.max(row.end);
+    }
+
+    fn take_gathered(&mut self) -> Vec<Gathered> {
+        for job in &self.gathered {
+            self.repeated[job.row.repeated as usize] = 0;
+        }
+        mem::take(&mut self.gathered)
+    }
+
+    fn take_lots(&mut self) -> Vec<Lot> {
+        for kind in self.of_lots.drain(..) {
+            self.lot_of_kind[kind as usize] = 0;
+        }
+        mem::take(&mut self.lots)
     }
 }

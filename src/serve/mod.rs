@@ -8,7 +8,7 @@ mod form;
 use crate::cli::Serve;
 use crate::report::draw::alone;
 use crate::report::page::{Head, page};
-use crate::report::{Answer, Figure, Model, Question, Wishes};
+use crate::report::{Answer, Figure, Model, Question, Wishes, read};
 use crate::tables::Tables;
 use anyhow::{Context, Result};
 use axum::Router;
@@ -47,7 +47,7 @@ pub fn run(args: &Serve) -> Result<ExitCode> {
 struct Desk {
     tables: Tables,
     /// When the tables were last written, as far as they have been read.
-    read: SystemTime,
+    written: SystemTime,
     model: Model,
     wishes: Wishes,
     min_users: Option<u64>,
@@ -67,19 +67,19 @@ type Shared = State<Arc<Mutex<Desk>>>;
 
 impl Desk {
     fn open(tables: Tables, args: &Serve) -> Result<Self> {
-        let read = tables.written()?;
-        let model = Model::read(&tables, None, None)?;
+        let written = tables.written()?;
+        let model = read(&tables, None, None)?;
         let title = args.title.clone().unwrap_or_else(|| "Python".to_string());
         let (wishes, min_users) = (Wishes::of(&args.wishes)?, args.min_users);
-        Ok(Desk { tables, read, model, wishes, min_users, title, answers: VecDeque::new() })
+        Ok(Desk { tables, written, model, wishes, min_users, title, answers: VecDeque::new() })
     }
 
     /// The answer to what an address asks.
     fn answer(&mut self, query: &str) -> Result<Arc<Shown>> {
         let written = self.tables.written()?;
-        if written != self.read {
-            self.model = Model::read(&self.tables, None, None)?;
-            self.read = written;
+        if written != self.written {
+            self.model = read(&self.tables, None, None)?;
+            self.written = written;
             self.answers.clear();
         }
         let form = Form::of_query(query);

@@ -165,7 +165,12 @@ pub fn days(file: &Path) -> Result<BTreeMap<NaiveDate, write::Day>> {
     if !file.exists() {
         return Ok(BTreeMap::new());
     }
-    let said = said(&open(file)?, write::DAYS)
-        .with_context(|| format!("{} is no file of `customs reduce`", file.display()))?;
+    days_of(&open(file)?, file)
+}
+
+/// The same of a file that is open.
+pub fn days_of(reader: &ParquetRecordBatchReaderBuilder<File>, file: &Path) -> Result<BTreeMap<NaiveDate, write::Day>> {
+    let said =
+        said(reader, write::DAYS).with_context(|| format!("{} is no file of `customs reduce`", file.display()))?;
     Ok(serde_json::from_str(&said)?)
 }

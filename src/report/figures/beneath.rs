@@ -1,7 +1,7 @@
 //! What lies beneath users' packages: where their Pythons come from, and shared libraries.
 
 use super::{Figure, JOBS, Source, count, percent, share};
-use crate::report::counts::{Cell, Users};
+use crate::report::cell::{Cell, Users};
 use crate::report::draw::bars::{Axis, Bar, draw};
 use crate::report::draw::number;
 use crate::report::table::{Kind, Table};

@@ -11,7 +11,7 @@ pub fn figure(source: &Source, accounting: &Accounting) -> Figure {
     let model = source.model;
     let rows = &model.jobs[source.period.rows(&model.jobs, |row| row.date)];
     let seen: HashSet<u64> = rows.iter().map(|row| row.key).collect();
-    let systems: HashSet<u32> = model.jobs.iter().map(|row| row.about.system).collect();
+    let systems: HashSet<u32> = model.settings.all().iter().map(|setting| setting.system).collect();
     let mut cells: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
     for (job, (account, partition)) in &accounting.jobs {
         let is_seen = systems.iter().any(|system| seen.contains(&model.key(*system, job)));

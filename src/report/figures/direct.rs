@@ -1,8 +1,10 @@
 //! Who knows that they use a package: what a user's own code binds, and what came along with something else.
 
 use super::{Figure, Source, count, percent, share};
+use crate::report::cell::{Cell, Users};
 use crate::report::draw::bars::{Axis, Bar, draw};
 use crate::report::table::{Kind, Table};
+use std::collections::BTreeMap;
 
 /// Users who import a package themselves, of all who load it.
 pub fn figure(source: &Source) -> Figure {
@@ -10,9 +12,7 @@ pub fn figure(source: &Source) -> Figure {
     let mut ranked: Vec<(u32, u64, u64)> = counts
         .package_users
         .iter()
-        .map(|(name, users)| {
-            (*name, users.count(), counts.direct_users.get(name).map_or(0, super::super::counts::Users::count))
-        })
+        .map(|(name, users)| (*name, users.count(), counts.direct_users.get(name).map_or(0, Users::count)))
         .collect();
     ranked.sort_by(|one, other| other.1.cmp(&one.1).then_with(|| source.name(one.0).cmp(source.name(other.0))));
     let columns = [
@@ -27,9 +27,7 @@ pub fn figure(source: &Source) -> Figure {
     let mut bars = Vec::new();
     for (package, users, direct) in &ranked {
         let name = source.name(*package);
-        let jobs = |of: &std::collections::BTreeMap<u32, super::super::counts::Cell>| {
-            of.get(package).map_or(0, |cell| cell.jobs)
-        };
+        let jobs = |of: &BTreeMap<u32, Cell>| of.get(package).map_or(0, |cell| cell.jobs);
         table.push([
             name.into(),
             (*users).into(),

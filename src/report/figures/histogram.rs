@@ -2,7 +2,7 @@
 
 use super::sizes::{label, range};
 use super::{Figure, JOBS, Source, count};
-use crate::report::counts::{Cell as Jobs, class};
+use crate::report::cell::{Cell as Jobs, class};
 use crate::report::draw::grid::{Cell, Grid, draw};
 use crate::report::draw::{number, shade};
 use crate::report::table::{Kind, Table};

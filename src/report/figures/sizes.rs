@@ -1,7 +1,7 @@
 //! How large jobs are.
 
 use super::{Figure, JOBS, Source, count};
-use crate::report::counts::{Cell, class};
+use crate::report::cell::{Cell, class};
 use crate::report::draw::columns::{Column, draw};
 use crate::report::draw::number;
 use crate::report::table::{Kind, Table};

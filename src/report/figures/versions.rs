@@ -1,7 +1,8 @@
 //! Which versions are used, and how new ones are taken up.
 
 use super::{Figure, Source, count, percent, share};
-use crate::report::counts::Users;
+use crate::report::cell::Users;
+use crate::report::counts::Counts;
 use crate::report::draw::lines::{Line, draw};
 use crate::report::table::{Kind, Table};
 use std::collections::BTreeMap;
@@ -42,7 +43,7 @@ pub fn figure(source: &Source) -> Figure {
         let months: Vec<String> = source.months.iter().map(|(period, _)| period.name.clone()).collect();
         let lines = versions.iter().map(|(version, _)| {
             let word = format!("{package} {version}");
-            let of_month = |counts: &super::super::counts::Counts| {
+            let of_month = |counts: &Counts| {
                 let users = counts.version_users.iter().find(|(number, _)| source.name(**number) == word);
                 users.map(|(_, users)| users.count() as f64)
             };
