@@ -5,6 +5,7 @@
 //! - `rates`: how many records a second are taken without losing one;
 //! - `pinned`: the same, each receiver on one processor of its own and what sends on another;
 //! - `burst`: what is lost when a large job ends;
+//! - `backlog`: how much memory it takes when gigabytes are waiting;
 //! - `sizes`: what a record takes on the disk.
 //!
 //! `-- rates from=100000` begins there, for who has no ten minutes.
@@ -36,6 +37,8 @@ const TRIAL: Duration = Duration::from_secs(4);
 const STEP: f64 = 1.25;
 /// At which costs are compared: all receivers can do the first.
 const RATES: [f64; 3] = [20_000.0, 50_000.0, 100_000.0];
+/// Messages that are sent for the journal to grow: 0.9, 1.9 and 3.7 GB.
+const WAITING: [u64; 3] = [1_000_000, 2_000_000, 4_000_000];
 /// Records of the dataset whose size is measured: a day of a centre.
 const RECORDS: u64 = 1_000_000;
 
@@ -45,7 +48,7 @@ const BOUND_MEMORY: u64 = 256;
 const BOUND_BYTES: f64 = 45.0;
 
 fn main() {
-    const PARTS: [&str; 5] = ["costs", "rates", "pinned", "burst", "sizes"];
+    const PARTS: [&str; 6] = ["costs", "rates", "pinned", "burst", "backlog", "sizes"];
     let named: Vec<String> = std::env::args().filter(|argument| PARTS.contains(&argument.as_str())).collect();
     for part in PARTS {
         if !named.is_empty() && !named.iter().any(|name| name == part) {
@@ -57,6 +60,7 @@ fn main() {
             "rates" => rates(&[]),
             "pinned" => pinned(),
             "burst" => burst::run(&mut sender()),
+            "backlog" => backlog(),
             _ => sizes(),
         }
     }
@@ -456,6 +460,22 @@ fn signal(child: &Child, signal: Signal) {
 fn terminate(child: &mut Child) {
     signal(child, Signal::SIGTERM);
     let _ = child.wait();
+}
+
+/// What the collector takes of memory behind ever more of a journal. What is waiting is read by one processor, so that it
+/// waits for long.
+fn backlog() {
+    let mut sender = sender();
+    for count in WAITING {
+        let mut collector = Collector::with_buffer(64);
+        collector.begins_with(&["taskset", "-c", "1"]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = collector.start(folder.path());
+        let (sent, rate) = sender.send_all(address, 150_000.0, count);
+        let kept = settled(&mut collector);
+        println!("{sent} sent at {rate:.0}/s, {kept} received");
+        println!("    {}", collector.stop());
+    }
 }
 
 /// What a record takes on the disk: in the files as they are written first, and merged.
