@@ -34,6 +34,8 @@ mod company;
 mod collect;
 // And comes through every engine beside it.
 mod engines;
+// Where it can be looked at.
+mod kibana;
 // And the whole way at once, from a job to those who read the dataset.
 mod chain;
 // Canaries tell what is lost on the way.
