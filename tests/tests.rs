@@ -34,7 +34,7 @@ mod company;
 mod collect;
 // And comes through every engine beside it.
 mod engines;
-// Where it can be looked at.
+// What those see who look at an index.
 mod kibana;
 // And the whole way at once, from a job to those who read the dataset.
 mod chain;
