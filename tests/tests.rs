@@ -34,6 +34,8 @@ mod company;
 mod collect;
 // And comes through every engine beside it.
 mod engines;
+// What those see who look at an index.
+mod kibana;
 // And the whole way at once, from a job to those who read the dataset.
 mod chain;
 // Canaries tell what is lost on the way.
