@@ -25,8 +25,13 @@ impl Server {
 
     /// Status, head and body of an answer.
     fn ask(&self, method: &str, path: &str) -> (u16, String, String) {
+        self.ask_as(&self.address, method, path)
+    }
+
+    /// The same under a name of the server's.
+    fn ask_as(&self, host: &str, method: &str, path: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address).unwrap();
+        write!(stream, "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
         let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -116,6 +121,13 @@ fn only_questions_are_answered_and_wrong_ones_with_what_is_wrong() {
     }
     for method in ["POST", "PUT", "DELETE"] {
         assert_eq!(server.ask(method, "/").0, 405, "{method}");
+    }
+    // A page from elsewhere, whose name was made to lead here, is not answered.
+    for (host, status) in
+        [("localhost:8417", 200), ("[::1]:1", 200), ("evil.example.org", 421), ("10.0.0.1", 421), ("", 421)]
+    {
+        let (got, _, body) = server.ask_as(host, "GET", "/figures/top-users.csv");
+        assert!(got == status && body.contains("numpy") == (status == 200), "{host}: {got} {body}");
     }
     drop(folder);
 }

@@ -12,14 +12,16 @@ use crate::report::{Answer, Figure, Model, Question, Wishes, read};
 use crate::tables::Tables;
 use anyhow::{Context, Result};
 use axum::Router;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::extract::{Path, RawQuery, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HOST, X_CONTENT_TYPE_OPTIONS};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use form::Form;
 use std::collections::VecDeque;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -34,8 +36,11 @@ pub fn run(args: &Serve) -> Result<ExitCode> {
     let listener = TcpListener::bind(args.listen).with_context(|| format!("cannot listen on {}", args.listen))?;
     listener.set_nonblocking(true)?;
     eprintln!("customs: http://{}/", listener.local_addr()?);
-    let routes =
+    let mut routes =
         Router::new().route("/", get(index)).route("/figures/{file}", get(file)).with_state(Arc::new(Mutex::new(desk)));
+    if args.listen.ip().is_loopback() {
+        routes = routes.layer(from_fn(only_here));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
         axum::serve(tokio::net::TcpListener::from_std(listener)?, routes).await?;
@@ -95,6 +100,21 @@ impl Desk {
         self.answers.truncate(KEPT);
         Ok(shown)
     }
+}
+
+/// Who listens on this machine alone is called by a name of this machine. Any other one is of a page somewhere that had its
+/// name resolved anew, to read here with its reader's browser ("DNS rebinding").
+async fn only_here(request: Request, next: Next) -> Response {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let authority = host.and_then(|host| host.parse::<Authority>().ok());
+    let is_here = |name: &str| {
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        name.eq_ignore_ascii_case("localhost") || address.is_ok_and(|address| address.is_loopback())
+    };
+    if authority.is_some_and(|authority| is_here(authority.host())) {
+        return next.run(request).await;
+    }
+    (StatusCode::MISDIRECTED_REQUEST, "ask for localhost: this is served to its own machine alone\n").into_response()
 }
 
 /// The page.
