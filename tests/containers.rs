@@ -1,6 +1,7 @@
 //! Containers: a Python in a real one, the library mounted into it and preloaded the way that runtime is told to, is
 //! reported once, as what it is. `docs/CONTAINERS.md` says the same to the one who sets it up.
 
+use crate::support::collector::{Collector, Dataset};
 use crate::support::hosts;
 use crate::support::library::Library;
 use crate::support::receiver::Receiver;
@@ -426,6 +427,90 @@ fn a_container_without_a_network_is_silent_and_does_not_wait() {
         // What waits for a network waits for seconds; the rest is what else this machine does.
         assert!(under < without + Duration::from_secs(4), "{name}: {under:?} instead of {without:?}");
     }
+}
+
+/// Runs two canaries through a Python that is shipped as `rpm/canary/SCRIPT`, and counts them in a dataset. Where that
+/// calls `runtime`, which it finds in PATH, it gets `words` and what follows the first of its own.
+fn canaries_arrive(
+    script: &str,
+    runtime: &str,
+    words: impl Fn(&Node, &Image) -> Vec<String>,
+    variables: &[(&str, &str)],
+) {
+    for image in &IMAGES {
+        let dataset = Dataset::new();
+        let collector = Collector::on_loopback(&dataset.path(), &[]);
+        let site = SITE.replace("{receiver}", &collector.address("udp").to_string());
+        let node = Node::new(&Library::compile(&site, PACKAGES));
+        let quoted = |word: String| format!("'{}'", word.replace('\'', "'\\''"));
+        let words: Vec<String> = words(&node, image).into_iter().map(quoted).collect();
+        fs::create_dir(node.path("bin")).unwrap();
+        let program = node.path(&format!("bin/{runtime}"));
+        fs::write(&program, format!("#!/bin/sh\nshift\nexec {} \"$@\"\n", words.join(" "))).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let customs = |arguments: &[&str]| {
+            let mut command = bare(env!("CARGO_BIN_EXE_customs"));
+            command.arg("canary").args(arguments).args(["--json", "--ledger", &node.path("ledger")]);
+            command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", node.path("bin")));
+            command.env("CUSTOMS_CANARY_PYTHON", image.python).envs(variables.iter().copied());
+            if runtime == "podman" {
+                command.env("CUSTOMS_CANARY_IMAGE", node.path("image"));
+            }
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{}: {output:?}", image.name);
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        };
+        let python = format!("{}/rpm/canary/{script}", env!("CARGO_MANIFEST_DIR"));
+        customs(&["run", "--library", &node.path("customs/libcustoms.so"), "--count=2", "--python", &python]);
+        collector.wait_for("customs_parsed_total", |parsed| parsed >= 2.0);
+        collector.stop();
+        let answer = customs(&["reconcile", "--dataset", dataset.path().to_str().unwrap()]);
+        for (key, count) in [("sent", 2), ("arrived", 2), ("wrong", 0), ("lost", 0)] {
+            assert_eq!(answer[key], count, "{}: {answer:#}", image.name);
+        }
+        let rows = dataset.rows();
+        assert!(rows.iter().all(|row| row["python"].starts_with(image.version)), "{}: {rows:?}", image.name);
+    }
+}
+
+/// The words of a command.
+fn words(command: &Command) -> Vec<String> {
+    let all = [command.get_program()].into_iter().chain(command.get_args());
+    all.map(|word| word.to_str().unwrap().to_string()).collect()
+}
+
+#[test]
+fn canaries_of_the_shipped_python_in_podman_all_arrive() {
+    if !podman_works() {
+        return;
+    }
+    let runtime = |node: &Node, image: &Image| {
+        let mut words = words(&podman(node, image, false, &[]));
+        let own = words.iter().position(|word| word == "--network=host").unwrap();
+        words.truncate(own);
+        // Not what stands in for it.
+        words.iter_mut().filter(|word| *word == "podman").for_each(|word| *word = "/usr/bin/podman".to_string());
+        words
+    };
+    canaries_arrive("python-in-podman", "podman", runtime, &[("CUSTOMS_CANARY_OPTIONS", "--rootfs")]);
+}
+
+#[test]
+fn canaries_of_the_shipped_python_in_apptainer_all_arrive() {
+    if !apptainer_works() {
+        return;
+    }
+    let runtime = |node: &Node, image: &Image| {
+        let mut words = words(&exec_in_apptainer(inside_apptainers_root(node, image), &[]));
+        assert_eq!(words.pop().as_deref(), Some("/image"));
+        // The library lies in the root of Apptainer where it lies on the node.
+        let at = words.iter().position(|word| word == "chroot").unwrap();
+        let (folder, library) = (node.path(""), node.path("customs"));
+        let mount = ["--perms", "0755", "--dir", &folder, "--bind", &library, &library].map(str::to_string);
+        words.splice(at..at, mount);
+        words
+    };
+    canaries_arrive("python-in-apptainer", "apptainer", runtime, &[("CUSTOMS_CANARY_IMAGE", "/image")]);
 }
 
 /// `LD_PRELOAD` from the environment in which apptainer is called, where the file is at the same place.
