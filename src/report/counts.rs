@@ -294,18 +294,15 @@ impl Counts {
                 of_sets.entry(set).or_default().add(user);
             }
         }
-        let each = |of_sets: UsersOfSets, sets: &Sets, counted: &mut BTreeMap<u32, Users>| {
-            for (set, users) in of_sets {
-                for name in sets.members(set).iter() {
-                    counted.entry(*name).or_default().unite(&users);
-                }
-            }
-        };
-        each(environments, &model.text_sets, &mut self.environment_users);
-        each(packages, &model.sets, &mut self.package_users);
-        each(direct, &model.sets, &mut self.direct_users);
-        each(libraries, &model.sets, &mut self.libraries);
-        each(versions, &model.sets, &mut self.version_users);
+        self.environment_users = by_member(environments, &model.text_sets, model.texts.len());
+        for (counted, of_sets) in [
+            (&mut self.package_users, packages),
+            (&mut self.direct_users, direct),
+            (&mut self.libraries, libraries),
+            (&mut self.version_users, versions),
+        ] {
+            *counted = by_member(of_sets, &model.sets, model.names.len());
+        }
     }
 
     /// Jobs that have loaded something.
@@ -363,6 +360,17 @@ impl Lot {
 
 /// By the number of a set.
 type UsersOfSets = HashMap<u32, Users, Quick>;
+
+/// By what is in the sets, of so many members that there are.
+fn by_member(of_sets: UsersOfSets, sets: &Sets, members: usize) -> BTreeMap<u32, Users> {
+    let mut all = vec![Users::default(); members];
+    for (set, users) in of_sets {
+        for member in sets.members(set).iter() {
+            all[*member as usize].unite(&users);
+        }
+    }
+    (0..).zip(all).filter(|(_, users)| users.count() > 0).collect()
+}
 
 /// Jobs by something that many have.
 fn cells<K: Eq + Hash>(lots: &[Lot], key: impl Fn(&Lot) -> K) -> HashMap<K, Cell, Quick> {
