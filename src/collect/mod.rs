@@ -217,7 +217,7 @@ fn spawn<'s>(
 /// The thread leaves the processors to what receives: a datagram that is not read in time is lost, and the journal waits.
 fn come_second() {
     // Of the calling thread alone, on Linux (setpriority(2)). Where that is not allowed, nothing is lost but speed.
-    let _ = rustix::process::setpriority_process(None, 10);
+    let _ = rustix::process::setpriority_process(None, 19);
 }
 
 fn joined(thread: Thread) -> Result<()> {
