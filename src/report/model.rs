@@ -354,4 +354,66 @@ pub mod tests {
         assert_eq!(rows.values().filter(|keys| keys.len() == 3).count(), 2_000);
         assert!(rows.values().all(|keys| keys.iter().all(|key| *key == keys[0])));
     }
+
+    /// A row of a user with a package, of a model of its own numbers.
+    fn one(names: &[&str], user: &str, job: u64) -> Model {
+        let mut model = Model::default();
+        let mut set: Vec<u32> = names.iter().map(|name| model.names.number(name)).collect();
+        let packages = model.sets.number(&mut set);
+        let system = model.texts.number(&format!("system of {user}"));
+        let exit = model.texts.number("normal");
+        let exits = model.text_sets.number(&mut vec![exit]);
+        let username = model.people.number(user);
+        let setting = Setting { system, username, ..SETTING };
+        add(&mut model, setting, What { packages, exits, ..WHAT }, JobRow { key: job, ..ROW });
+        let setting = model.settings.number(setting);
+        let kind = UserKind { setting, environments: 0, packages, direct: 0, libraries: 0, versions: packages };
+        let kind = model.user_kinds.number(kind);
+        model.users.push(UserRow { date: 0, kind, processes: 1, weight: 1.0 });
+        model
+    }
+
+    #[test]
+    fn what_two_models_say_is_the_same_when_they_are_one() {
+        let said = |model: &Model| -> Vec<String> {
+            let names = |set: u32| -> Vec<&str> {
+                let mut names: Vec<&str> =
+                    model.sets.members(set).iter().map(|name| &**model.names.text(*name)).collect();
+                names.sort_unstable();
+                names
+            };
+            let setting = |number: u32| {
+                let setting = model.settings.get(number);
+                format!("{} on {}", model.people.text(setting.username), model.texts.text(setting.system))
+            };
+            let job = |row: &JobRow| {
+                let JobKind { setting: whose, what } = *model.job_kinds.get(row.kind);
+                let exits: Vec<&str> =
+                    model.text_sets.members(what.exits).iter().map(|exit| &**model.texts.text(*exit)).collect();
+                format!("{} {}: {:?} {exits:?}", row.key, setting(whose), names(what.packages))
+            };
+            let user = |row: &UserRow| {
+                let kind = model.user_kinds.get(row.kind);
+                format!("{}: {:?} {:?}", setting(kind.setting), names(kind.packages), names(kind.versions))
+            };
+            model.jobs.iter().map(job).chain(model.users.iter().map(user)).collect()
+        };
+        let parts = [(&["numpy", "scipy"][..], "alice"), (&["scipy", "dask"], "bob"), (&["scipy", "numpy"], "alice")];
+        let models = || (1..).zip(parts).map(|(job, (names, user))| one(names, user, job));
+        let (jobs, users): (Vec<String>, Vec<String>) = models()
+            .map(|model| said(&model))
+            .map(|mut said| {
+                let user = said.pop().unwrap();
+                (said.pop().unwrap(), user)
+            })
+            .unzip();
+        let all = models().reduce(|mut all, model| {
+            all.unite(model);
+            all
+        });
+        let all = all.unwrap();
+        assert_eq!(said(&all), [jobs, users].concat());
+        // What was said twice is kept once.
+        assert_eq!((all.settings.all().len(), all.job_kinds.all().len(), all.user_kinds.all().len()), (2, 2, 2));
+    }
 }
