@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::mem;
 use std::sync::Arc;
 
 /// Texts, each with a number.
@@ -51,12 +52,30 @@ pub struct Sets {
     known: HashMap<Arc<[u32]>, u32, Quick>,
     all: Vec<Arc<[u32]>>,
     unions: HashMap<(u32, u32), u32, Quick>,
+    /// Where unions are made.
+    both: Vec<u32>,
+}
+
+/// What is in either of two sorted lists, sorted and each once.
+fn merge(mut one: &[u32], mut other: &[u32], both: &mut Vec<u32>) {
+    both.clear();
+    while let ([first, rest @ ..], [second, others @ ..]) = (one, other) {
+        both.push(*first.min(second));
+        (one, other) = (if first <= second { rest } else { one }, if second <= first { others } else { other });
+    }
+    both.extend_from_slice(one);
+    both.extend_from_slice(other);
 }
 
 impl Default for Sets {
     fn default() -> Self {
         let empty: Arc<[u32]> = Arc::new([]);
-        Sets { known: HashMap::from_iter([(empty.clone(), 0)]), all: vec![empty], unions: HashMap::default() }
+        Sets {
+            known: HashMap::from_iter([(empty.clone(), 0)]),
+            all: vec![empty],
+            unions: HashMap::default(),
+            both: Vec::new(),
+        }
     }
 }
 
@@ -65,11 +84,16 @@ impl Sets {
     pub fn number(&mut self, members: &mut Vec<u32>) -> u32 {
         members.sort_unstable();
         members.dedup();
-        if let Some(number) = self.known.get(members.as_slice()) {
+        self.number_of(members)
+    }
+
+    /// The same of members that are sorted, each once.
+    fn number_of(&mut self, members: &[u32]) -> u32 {
+        if let Some(number) = self.known.get(members) {
             return *number;
         }
         let number = u32::try_from(self.all.len()).expect("fewer sets than memory holds");
-        let members: Arc<[u32]> = members.as_slice().into();
+        let members: Arc<[u32]> = members.into();
         self.known.insert(members.clone(), number);
         self.all.push(members);
         number
@@ -87,9 +111,14 @@ impl Sets {
         if let Some(number) = self.unions.get(&pair) {
             return *number;
         }
-        let mut both = self.members(one).to_vec();
-        both.extend_from_slice(self.members(other));
-        let number = self.number(&mut both);
+        let mut both = mem::take(&mut self.both);
+        merge(self.members(one), self.members(other), &mut both);
+        let number = match both.len() {
+            length if length == self.members(one).len() => one,
+            length if length == self.members(other).len() => other,
+            _ => self.number_of(&both),
+        };
+        self.both = both;
         self.unions.insert(pair, number);
         number
     }
@@ -142,5 +171,22 @@ impl Hasher for Multiply {
 
     fn write_usize(&mut self, word: usize) {
         self.write_u64(word as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Sets;
+
+    #[test]
+    fn a_union_is_what_is_in_either_and_no_new_set_where_one_has_all() {
+        let mut sets = Sets::default();
+        let [odd, small, both] = [vec![1, 3, 5], vec![1, 2, 3], vec![5, 1, 3, 2]].map(|mut set| sets.number(&mut set));
+        assert_eq!(sets.union(odd, small), both);
+        assert_eq!(sets.union(small, odd), both);
+        let one = sets.number(&mut vec![3]);
+        assert_eq!([sets.union(one, odd), sets.union(both, small), sets.union(0, one)], [odd, both, one]);
+        assert_eq!(sets.len(), 5);
+        assert_eq!(**sets.members(both), [1, 2, 3, 5]);
     }
 }

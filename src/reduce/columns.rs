@@ -124,12 +124,20 @@ pub struct Lists {
     known: HashMap<Box<[i32]>, u32, Quick>,
     keys: Option<arrow::array::Int32Array>,
     offsets: Vec<i32>,
+    members: Vec<u32>,
 }
 
 impl Lists {
     /// The column of this name.
     pub fn new(name: &'static str) -> Self {
-        Lists { name, dictionary: Dictionary::default(), known: HashMap::default(), keys: None, offsets: Vec::new() }
+        Lists {
+            name,
+            dictionary: Dictionary::default(),
+            known: HashMap::default(),
+            keys: None,
+            offsets: Vec::new(),
+            members: Vec::new(),
+        }
     }
 
     /// Goes on to the next batch.
@@ -162,8 +170,9 @@ impl Lists {
         if let Some(set) = self.known.get(keys) {
             return *set;
         }
-        let mut members: Vec<u32> = keys.iter().map(|key| self.dictionary.made[*key as usize]).collect();
-        let set = sets.number(&mut members);
+        self.members.clear();
+        self.members.extend(keys.iter().map(|key| self.dictionary.made[*key as usize]));
+        let set = sets.number(&mut self.members);
         self.known.insert(keys.into(), set);
         set
     }
@@ -179,6 +188,7 @@ pub struct Maps {
     keys: Option<(arrow::array::Int32Array, arrow::array::Int32Array)>,
     offsets: Vec<i32>,
     row: Vec<u64>,
+    members: Vec<u32>,
 }
 
 impl Maps {
@@ -193,6 +203,7 @@ impl Maps {
             keys: None,
             offsets: Vec::new(),
             row: Vec::new(),
+            members: Vec::new(),
         }
     }
 
@@ -231,7 +242,7 @@ impl Maps {
         if let Some(set) = self.known.get(self.row.as_slice()) {
             return *set;
         }
-        let mut members = Vec::new();
+        self.members.clear();
         for pair in &self.row {
             let (name, value) =
                 (self.names.made[(pair >> 32) as usize], self.values.made[(pair & 0xffff_ffff) as usize]);
@@ -244,9 +255,9 @@ impl Maps {
                     word
                 }
             };
-            members.push(word);
+            self.members.push(word);
         }
-        let set = sets.number(&mut members);
+        let set = sets.number(&mut self.members);
         self.known.insert(self.row.as_slice().into(), set);
         set
     }
