@@ -5,6 +5,7 @@ use crate::collect::Listen;
 use crate::elasticsearch::Index;
 use crate::report::{By, Question};
 use crate::site;
+use crate::sql::Sql;
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -111,6 +112,8 @@ pub enum Verb {
     ///
     /// To try `customs reduce` and `customs report` without a cluster. The same options make the same rows.
     Synth(Synth),
+    // Its words are in src/sql/args.rs, for the program that does it as well.
+    Sql(Sql),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, in roff

@@ -34,6 +34,7 @@ mod run;
 mod serve;
 mod share;
 mod site;
+mod sql;
 mod stdout;
 mod synth;
 mod tables;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         Verb::Report(args) => report::run(&args),
         Verb::Serve(args) => serve::run(&args),
         Verb::Synth(args) => synth::run(&args),
+        Verb::Sql(args) => sql::run(&args),
         Verb::Completions(args) => manual::completions(&args),
         Verb::Man => manual::page(),
     };

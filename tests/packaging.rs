@@ -61,8 +61,8 @@ fn packages() -> Option<&'static [Vec<PathBuf>; 2]> {
             assert!(strip.unwrap().success());
             [1, 2].map(|release| {
                 let top = top.join(release.to_string());
-                let output =
-                    rpmbuild(&top, &command, release, &SITE.replace("{system}", &format!("packaged-{release}")));
+                let site = SITE.replace("{system}", &format!("packaged-{release}"));
+                let output = rpmbuild(&top, &command, release, &site, None);
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
                 NAMES.map(|name| top.join(format!("RPMS/x86_64/{name}-0.1.0-{release}.x86_64.rpm"))).to_vec()
             })
@@ -71,7 +71,7 @@ fn packages() -> Option<&'static [Vec<PathBuf>; 2]> {
     PACKAGES.get_or_init(build).as_ref()
 }
 
-fn rpmbuild(top: &Path, command: &Path, release: u32, site: &str) -> Output {
+fn rpmbuild(top: &Path, command: &Path, release: u32, site: &str, sql: Option<&Path>) -> Output {
     fs::create_dir_all(top).unwrap();
     fs::write(top.join("site.toml"), site).unwrap();
     fs::write(top.join("packages.toml"), PACKAGES).unwrap();
@@ -88,7 +88,8 @@ fn rpmbuild(top: &Path, command: &Path, release: u32, site: &str) -> Output {
         ("customs_site", top.join("site.toml").display().to_string()),
         ("customs_release", release.to_string()),
     ];
-    for (name, value) in defines {
+    let sql = sql.map(|program| ("customs_sql_binary", program.display().to_string()));
+    for (name, value) in defines.into_iter().chain(sql) {
         rpmbuild.args(["--define", &format!("{name} {value}")]);
     }
     rpmbuild.env("HOME", top).output().unwrap()
@@ -504,13 +505,36 @@ fn systemd_finds_no_fault_with_the_units() {
 }
 
 #[test]
+fn with_the_package_of_customs_sql_beside_it_the_command_answers_queries() {
+    let sql = hosts::cache().join("sql/bin/customs-sql");
+    let (Some(root), true) = (Root::with(1), hosts::is_here(sql.to_str().unwrap(), "sql")) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("customs-sql");
+    assert!(Command::new("strip").arg("-o").args([&program, &sql]).status().unwrap().success());
+    let query =
+        ["customs", "sql", "--tables", "/tmp/tables", "--format", "csv", "SELECT count(*) > 0 AS some FROM jobs"];
+    root.run(&["customs", "synth", "--out", "/tmp/dataset", "--users", "10", "--jobs", "50", "--days", "3"]);
+    root.run(&["customs", "reduce", "/tmp/dataset", "--out", "/tmp/tables"]);
+    let without = root.command("0:0", &query).output().unwrap();
+    assert_eq!((without.status.code(), without.stdout.len()), (Some(2), 0));
+
+    let site = SITE.replace("{system}", "packaged");
+    let output = rpmbuild(folder.path(), &top().join("customs"), 1, &site, Some(&program));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    root.install("-i", &[folder.path().join("RPMS/x86_64/customs-sql-0.1.0-1.x86_64.rpm")]);
+    assert_eq!(root.run(&query), "some\ntrue\n");
+    let (_, needs, _) = root.rpm(&["-q", "--requires", "customs-sql"]);
+    assert!(needs.contains("customs = 0.1.0-1\n") && !needs.contains("libssl"), "{needs}");
+}
+
+#[test]
 fn a_wrong_site_file_makes_no_package() {
     if packages().is_none() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
     let top = top();
-    let output = rpmbuild(folder.path(), &top.join("customs"), 1, "[site]\nsytem = \"cori\"\n");
+    let output = rpmbuild(folder.path(), &top.join("customs"), 1, "[site]\nsytem = \"cori\"\n", None);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && error.contains("sytem"), "{error}");
     assert!(!folder.path().join("RPMS/x86_64").exists());

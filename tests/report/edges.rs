@@ -20,14 +20,14 @@ fn numbers(place: &Place, report: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Twelve days around the end of a month, of a few users; `dataset`.
-fn small() -> Place {
+pub fn small() -> Place {
     let place = Place::new();
     place.done("synth --out dataset --users 20 --jobs 120 --from 2025-11-25 --days 12");
     place
 }
 
 /// A dataset of the records that these make of a usual one.
-fn written(edits: &[serde_json::Value]) -> Place {
+pub fn written(edits: &[serde_json::Value]) -> Place {
     let place = Place::new();
     let mut lines = String::new();
     for (number, edit) in edits.iter().enumerate() {

@@ -5,6 +5,7 @@ mod edges;
 mod independent;
 mod published;
 mod seen;
+mod sql;
 mod truth;
 
 use serde_json::Value;
