@@ -7,7 +7,7 @@ use super::cell::{Cell, Users};
 use super::model::Model;
 use super::period::{By, Period};
 use super::protect::{Tally, protect};
-use super::select::{Desk, Jobs, Lot, Selection, Single};
+use super::select::{Desk, Lot, Selection};
 use crate::words::{Quick, Sets};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -15,7 +15,7 @@ use std::iter;
 use std::mem;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, ScopedJoinHandle};
+use std::thread::ScopedJoinHandle;
 
 /// Jobs with both of two packages, and what they are to be seen beside.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,63 +84,60 @@ impl Counts {
     /// Counts the rows of a period, and of each of its months the users by package and version and the jobs by package.
     pub fn of(model: &Model, selection: &Selection, period: &Period) -> (Self, Vec<(Period, Self)>) {
         let months = period.cut(By::Month);
-        let of_months = side_by_side(
-            months.len(),
-            || Desk::new(model),
-            |month, desk| {
-                let mut counts = Counts::none();
-                let rows = months[month].rows_of_jobs(model);
-                let single = selection.single(model, rows, desk);
-                counts.add_selected(selection.jobs(model, rows, &single, desk), desk, Depth::Brief, None);
-                (single, counts)
-            },
-        );
-        let (singles, mut of_months): (Vec<Single>, Vec<Counts>) = of_months.into_iter().unzip();
-        // The users of the months, and beside them the jobs of the whole: a job that was in two months is one.
-        let others = side_by_side(
-            months.len() + 1,
-            || (),
-            |task, ()| {
-                let mut counts = Counts::none();
-                match task.checked_sub(1) {
-                    None => {
-                        let mut desk = Desk::new(model);
-                        let single = Single::together(singles.iter(), model, &mut desk);
-                        let jobs = selection.jobs(model, period.rows_of_jobs(model), &single, &mut desk);
-                        counts.add_selected(jobs, &desk, Depth::All, None);
-                    }
-                    Some(month) => counts.add_users(model, selection, &months[month]),
+        let tasks: Vec<(&Period, Depth)> =
+            iter::once((period, Depth::All)).chain(months.iter().map(|month| (month, Depth::Brief))).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut desk = Desk::new(model);
+            let mut done = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some((period, depth)) = tasks.get(number) else { return done };
+                let mut counts = Counts { rate: 1.0, ..Counts::default() };
+                counts.add_rows_of_jobs(model, selection, period, *depth, &mut desk, None);
+                if *depth == Depth::Brief {
+                    counts.add_users(model, selection, period);
                 }
-                counts
-            },
-        );
-        let mut others = others.into_iter();
-        let mut all = others.next().unwrap_or_default();
-        for (month, users) in of_months.iter_mut().zip(others) {
-            month.add_users_of(&users);
-            all.add_users_of(&users);
+                done.push((number, counts));
+            }
+        };
+        let mut done: Vec<(usize, Counts)> = std::thread::scope(|scope| {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
+            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+            let joined = |thread: ScopedJoinHandle<_>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            threads.into_iter().flat_map(joined).collect()
+        });
+        done.sort_by_key(|(number, _)| *number);
+        let mut done = done.into_iter().map(|(_, counts)| counts);
+        let mut counts = done.next().unwrap_or_default();
+        let months: Vec<(Period, Counts)> = months.into_iter().zip(done).collect();
+        for (_, month) in &months {
+            counts.add_users_of(month);
         }
-        (all, months.into_iter().zip(of_months).collect())
+        (counts, months)
     }
 
     /// Counts those of a calendar month, as far as they may be published.
     pub fn published(model: &Model, selection: &Selection, month: &Period, least: u64) -> Self {
         let mut tally = Tally::default();
-        let mut counts = Counts::none();
-        let (rows, mut desk) = (month.rows_of_jobs(model), Desk::new(model));
-        let single = selection.single(model, rows, &mut desk);
-        let jobs = selection.jobs(model, rows, &single, &mut desk);
-        counts.add_selected(jobs, &desk, Depth::All, Some(&mut tally));
+        let mut counts = Counts { rate: 1.0, ..Counts::default() };
+        counts.add_rows_of_jobs(model, selection, month, Depth::All, &mut Desk::new(model), Some(&mut tally));
         counts.add_users(model, selection, month);
         protect(&mut counts, &tally, least);
         counts
     }
 
-    fn none() -> Self {
-        Counts { rate: 1.0, ..Counts::default() }
-    }
-
-    fn add_selected(&mut self, jobs: Jobs, desk: &Desk, depth: Depth, tally: Option<&mut Tally>) {
+    fn add_rows_of_jobs(
+        &mut self,
+        model: &Model,
+        selection: &Selection,
+        period: &Period,
+        depth: Depth,
+        desk: &mut Desk,
+        tally: Option<&mut Tally>,
+    ) {
+        let rows = &model.jobs[period.rows(&model.jobs, |row| row.date)];
+        let jobs = selection.jobs(model, rows, desk);
         let Desk { sets, text_sets, .. } = desk;
         if let Some(tally) = tally {
             jobs.listed.iter().for_each(|lot| tally.add(lot, sets, text_sets, false));
@@ -196,7 +193,7 @@ impl Counts {
 
     /// Of several periods. A job that was in two of them counts twice.
     pub fn together<'a>(parts: impl Iterator<Item = &'a Counts>) -> Self {
-        let mut all = Counts::none();
+        let mut all = Counts { rate: 1.0, ..Counts::default() };
         for part in parts {
             all.unite(part);
         }
@@ -359,27 +356,6 @@ impl Lot {
     fn add_to(&self, cell: &mut Cell) {
         cell.add(self.setting.username, self.jobs, self.node_millis);
     }
-}
-
-/// Does so many tasks on all processors, each thread with something of its own; what they come to, in order.
-fn side_by_side<S, T: Send>(
-    tasks: usize,
-    own: impl Fn() -> S + Sync,
-    work: impl Fn(usize, &mut S) -> T + Sync,
-) -> Vec<T> {
-    let next = AtomicUsize::new(0);
-    let until_done = || {
-        let mut own = own();
-        let take = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|task| *task < tasks);
-        iter::from_fn(take).map(|task| (task, work(task, &mut own))).collect()
-    };
-    let mut done: Vec<(usize, T)> = thread::scope(|scope| {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(tasks);
-        let threads: Vec<ScopedJoinHandle<Vec<_>>> = (0..threads).map(|_| scope.spawn(until_done)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    });
-    done.sort_by_key(|(task, _)| *task);
-    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// By the number of a set.

@@ -1,6 +1,5 @@
 //! Periods that reports are made of.
 
-use super::model::{JobRow, Model};
 use anyhow::{Result, ensure};
 use chrono::{Datelike, Months, NaiveDate};
 use std::ops::Range;
@@ -76,11 +75,6 @@ impl Period {
             day = next;
         }
         parts
-    }
-
-    /// The rows of jobs in it.
-    pub fn rows_of_jobs<'a>(&self, model: &'a Model) -> &'a [JobRow] {
-        &model.jobs[self.rows(&model.jobs, |row| row.date)]
     }
 
     /// Which of some rows are in it, by their date in days since 1970; rows are sorted by it.

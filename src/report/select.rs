@@ -155,88 +155,55 @@ impl Selection {
         self.users[kind as usize]
     }
 
-    /// The jobs of some rows that have no other row anywhere.
-    pub fn single(&self, model: &Model, rows: &[JobRow], desk: &mut Desk) -> Single {
-        let mut sizes = HashMap::default();
-        for row in rows.iter().filter(|row| row.repeated == 0) {
+    /// The jobs of some rows, each once, whatever it has loaded.
+    pub fn jobs(&self, model: &Model, rows: &[JobRow], desk: &mut Desk) -> Jobs {
+        let mut jobs = Jobs::default();
+        for row in rows {
             let role = self.jobs[row.kind as usize];
-            if role.counts {
-                desk.add(model, row.kind, 1, row.node_millis());
+            if row.repeated != 0 {
+                if role.is_listed || role.is_sample {
+                    desk.gather(model, row);
+                }
+            } else if role.counts {
+                desk.add(model, row);
                 if role.is_listed {
                     let kind = model.job_kinds.get(row.kind);
-                    add_size(&mut sizes, model.settings.get(kind.setting), &kind.what, row);
+                    jobs.add_size(model.settings.get(kind.setting), &kind.what, row);
                 }
             }
         }
-        Single { lots: desk.take_lots(), sizes }
-    }
-
-    /// All jobs of some rows, each once, whatever it has loaded: those that are known to be single, and the others.
-    pub fn jobs(&self, model: &Model, rows: &[JobRow], single: &Single, desk: &mut Desk) -> Jobs {
-        for row in rows.iter().filter(|row| row.repeated != 0) {
-            let role = self.jobs[row.kind as usize];
-            if role.is_listed || role.is_sample {
-                desk.gather(model, row);
-            }
-        }
-        let mut sizes = single.sizes.clone();
-        let mut lots: Vec<Lot> = single.lots.iter().map(|(_, lot)| *lot).collect();
         for Gathered { setting, what, row } in desk.take_gathered() {
             if !self.asked.job(&setting) {
                 continue;
             }
             let what = What { class: class(row.num_nodes), ..what };
             if !setting.rate.is_sample() {
-                add_size(&mut sizes, &setting, &what, &row);
+                jobs.add_size(&setting, &what, &row);
             }
-            lots.push(Lot { setting, what, jobs: 1, node_millis: row.node_millis() });
+            desk.lots.push(Lot { setting, what, jobs: 1, node_millis: row.node_millis() });
         }
-        let (sampled, listed) = lots.into_iter().partition(|lot| lot.setting.rate.is_sample());
-        Jobs { listed, sampled, sizes }
-    }
-}
-
-/// Jobs by their nodes.
-type Sizes = HashMap<u32, Cell, Quick>;
-
-/// Only those that have loaded something.
-fn add_size(sizes: &mut Sizes, setting: &Setting, what: &What, row: &JobRow) {
-    if what.packages != 0 {
-        sizes.entry(row.num_nodes).or_default().add(setting.username, 1, row.node_millis());
-    }
-}
-
-/// Jobs that have one row, by the number of their kind.
-pub struct Single {
-    lots: Vec<(u32, Lot)>,
-    /// The listed ones.
-    sizes: Sizes,
-}
-
-impl Single {
-    /// Those of several periods.
-    pub fn together<'a>(parts: impl Iterator<Item = &'a Single>, model: &Model, desk: &mut Desk) -> Self {
-        let mut sizes = Sizes::default();
-        for part in parts {
-            for (kind, lot) in &part.lots {
-                desk.add(model, *kind, lot.jobs, lot.node_millis);
-            }
-            for (nodes, cell) in &part.sizes {
-                sizes.entry(*nodes).or_default().unite(cell);
-            }
-        }
-        Single { lots: desk.take_lots(), sizes }
+        (jobs.sampled, jobs.listed) = desk.take_lots().into_iter().partition(|lot| lot.setting.rate.is_sample());
+        jobs
     }
 }
 
 /// What was selected.
+#[derive(Default)]
 pub struct Jobs {
     /// By lists that report all.
     pub listed: Vec<Lot>,
     /// By lists that report a sample.
     pub sampled: Vec<Lot>,
-    /// The listed ones that have loaded something.
-    pub sizes: Sizes,
+    /// The listed ones that have loaded something, by their nodes.
+    pub sizes: HashMap<u32, Cell, Quick>,
+}
+
+impl Jobs {
+    fn add_size(&mut self, setting: &Setting, what: &What, row: &JobRow) {
+        if what.packages != 0 {
+            self.sizes.entry(row.num_nodes).or_default().add(setting.username, 1, row.node_millis());
+        }
+    }
 }
 
 /// Jobs of one kind.
@@ -254,9 +221,10 @@ pub struct Desk {
     /// Sets of the model, and those that jobs of several rows have and it has not.
     pub sets: Sets,
     pub text_sets: Sets,
-    lots: Vec<(u32, Lot)>,
+    lots: Vec<Lot>,
     /// By the number of a kind: which of the lots is of it, counted from 1.
     lot_of_kind: Vec<u32>,
+    of_lots: Vec<u32>,
     gathered: Vec<Gathered>,
     /// By the number of a job that has several rows: which of those gathered it is, counted from 1.
     repeated: Vec<u32>,
@@ -277,22 +245,24 @@ impl Desk {
             text_sets: model.text_sets.clone(),
             lots: Vec::new(),
             lot_of_kind: vec![0; model.job_kinds.all().len()],
+            of_lots: Vec::new(),
             gathered: Vec::new(),
             repeated: vec![0; model.repeated + 1],
         }
     }
 
-    /// Adds jobs of a kind.
-    fn add(&mut self, model: &Model, kind: u32, jobs: u64, node_millis: u128) {
-        let number = &mut self.lot_of_kind[kind as usize];
+    /// Adds a job that has one row.
+    fn add(&mut self, model: &Model, row: &JobRow) {
+        let number = &mut self.lot_of_kind[row.kind as usize];
         if *number == 0 {
-            let JobKind { setting, what } = *model.job_kinds.get(kind);
-            self.lots.push((kind, Lot { setting: *model.settings.get(setting), what, jobs: 0, node_millis: 0 }));
+            let JobKind { setting, what } = *model.job_kinds.get(row.kind);
+            self.lots.push(Lot { setting: *model.settings.get(setting), what, jobs: 0, node_millis: 0 });
+            self.of_lots.push(row.kind);
             *number = self.lots.len() as u32;
         }
-        let (_, lot) = &mut self.lots[*number as usize - 1];
-        lot.jobs += jobs;
-        lot.node_millis += node_millis;
+        let lot = &mut self.lots[*number as usize - 1];
+        lot.jobs += 1;
+        lot.node_millis += row.node_millis();
     }
 
     /// Puts a row to others of its job.
@@ -330,9 +300,9 @@ impl Desk {
         mem::take(&mut self.gathered)
     }
 
-    fn take_lots(&mut self) -> Vec<(u32, Lot)> {
-        for (kind, _) in &self.lots {
-            self.lot_of_kind[*kind as usize] = 0;
+    fn take_lots(&mut self) -> Vec<Lot> {
+        for kind in self.of_lots.drain(..) {
+            self.lot_of_kind[kind as usize] = 0;
         }
         mem::take(&mut self.lots)
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 /// Jobs of the accounting that are in the tables, by account and by partition.
 pub fn figure(source: &Source, accounting: &Accounting) -> Figure {
     let model = source.model;
-    let rows = source.period.rows_of_jobs(model);
+    let rows = &model.jobs[source.period.rows(&model.jobs, |row| row.date)];
     let seen: HashSet<u64> = rows.iter().map(|row| row.key).collect();
     let systems: HashSet<u32> = model.settings.all().iter().map(|setting| setting.system).collect();
     let mut cells: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
