@@ -5,8 +5,7 @@ use super::journal::{Entry, LONGEST, Sender, Via};
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::sys::socket::{
-    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, UnixCredentials, getsockopt, recvmmsg, setsockopt,
-    sockopt,
+    ControlMessageOwned, MsgFlags, MultiHeaders, SockaddrStorage, UnixCredentials, recvmmsg, setsockopt, sockopt,
 };
 use std::fmt;
 use std::fs::{self, Permissions};
@@ -17,7 +16,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Where messages are taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,14 +56,7 @@ impl fmt::Display for Listen {
 }
 
 /// Received at once.
-const BATCH: usize = 256;
-/// From where a message is put to where the next one is: not a power of two, or all messages would want the same few lines
-/// of the processor's caches.
-const STRIDE: usize = LONGEST + 17 * 64;
-/// Where messages come one shortly after another, so long is waited for some to gather: to be woken costs more than they do.
-const GATHER: Duration = Duration::from_millis(1);
-/// A receive buffer from which nothing is lost meanwhile: it holds some 14,000 small messages (docs/SCALE.md).
-const ROOMY: usize = 16 << 20;
+const BATCH: usize = 128;
 /// After it was told to stop, it takes what a full receive buffer can hold, and no more.
 const LAST_BATCHES: usize = 1024;
 /// How long it is waited before it is asked whether to stop.
@@ -75,8 +67,6 @@ pub struct Socket {
     name: String,
     fd: OwnedFd,
     via: Via,
-    /// Whether messages may be left to gather.
-    is_roomy: bool,
     /// To be removed at the end.
     path: Option<PathBuf>,
 }
@@ -87,7 +77,7 @@ impl Socket {
         let socket = UdpSocket::bind(address).with_context(|| format!("cannot listen on udp://{address}"))?;
         let name = format!("udp://{}", socket.local_addr()?);
         socket.set_read_timeout(Some(PATIENCE))?;
-        Socket { name, fd: socket.into(), via: Via::Udp, is_roomy: false, path: None }.prepared(buffer)
+        Socket { name, fd: socket.into(), via: Via::Udp, path: None }.prepared(buffer)
     }
 
     /// Bound to a path that everybody may write to.
@@ -103,18 +93,16 @@ impl Socket {
         fs::set_permissions(&path, Permissions::from_mode(0o666))?;
         setsockopt(&socket, sockopt::PassCred, &true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
-        Socket { name, fd: socket.into(), via: Via::Unix, is_roomy: false, path: Some(path) }.prepared(buffer)
+        Socket { name, fd: socket.into(), via: Via::Unix, path: Some(path) }.prepared(buffer)
     }
 
-    fn prepared(mut self, buffer: u16) -> Result<Self> {
+    fn prepared(self, buffer: u16) -> Result<Self> {
         let buffer = usize::from(buffer) << 20;
         // Past net.core.rmem_max only as root (socket(7)); what can be had does as well.
         if setsockopt(&self.fd, sockopt::RcvBufForce, &buffer).is_err() {
             let _ = setsockopt(&self.fd, sockopt::RcvBuf, &buffer);
         }
         let _ = setsockopt(&self.fd, sockopt::RxqOvfl, &1);
-        // A Unix socket holds few messages, whatever their size (unix(7), max_dgram_qlen).
-        self.is_roomy = self.via == Via::Udp && getsockopt(&self.fd, sockopt::RcvBuf).is_ok_and(|size| size >= ROOMY);
         Ok(self)
     }
 
@@ -125,9 +113,8 @@ impl Socket {
 
     /// Puts everything that comes into the journal, until it is time to stop and nothing is left in the socket.
     pub fn run(&self, shared: &Shared) -> Result<()> {
-        let mut space = vec![0; BATCH * STRIDE];
+        let mut space = vec![0; BATCH * LONGEST];
         let mut last_batches = LAST_BATCHES;
-        let mut last = Instant::now();
         loop {
             match self.receive(&mut space, shared) {
                 Ok(_) if shared.is_stopping() => {
@@ -136,14 +123,7 @@ impl Socket {
                         return Ok(()); // under a flood there is no end
                     }
                 }
-                Ok(count) => {
-                    let since = last.elapsed();
-                    last = Instant::now();
-                    if self.is_roomy && count < BATCH && since < GATHER * 2 {
-                        std::thread::sleep(GATHER);
-                    }
-                }
-                Err(Errno::EINTR) => {}
+                Ok(_) | Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) if shared.is_stopping() => return Ok(()),
                 Err(Errno::EAGAIN) => {}
                 Err(error) => return Err(error).with_context(|| format!("cannot receive from {}", self.name)),
@@ -156,7 +136,7 @@ impl Socket {
         let control = nix::cmsg_space!(u32, UnixCredentials);
         let mut headers: MultiHeaders<SockaddrStorage> = MultiHeaders::preallocate(BATCH, Some(control));
         let mut slices: Vec<[IoSliceMut; 1]> =
-            space.chunks_mut(STRIDE).map(|chunk| [IoSliceMut::new(&mut chunk[..LONGEST])]).collect();
+            space.chunks_mut(LONGEST).map(|chunk| [IoSliceMut::new(chunk)]).collect();
         let flags = MsgFlags::MSG_WAITFORONE;
         let received = recvmmsg(self.fd.as_fd().as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
         let arrived = now();

@@ -23,9 +23,9 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-/// Files that are merged at once: each needs a megabyte or two.
-pub const MOST: usize = 16;
-/// Files of about the same size that are worth being merged.
+/// Files that are merged at once where nothing else is done: each needs some megabytes.
+const MOST: usize = 16;
+/// Files of about the same size that are worth being merged, and are, beside a collector.
 const ENOUGH: usize = 8;
 /// All smaller ones count as of this size.
 const SMALL: u64 = 1 << 20;
@@ -58,14 +58,14 @@ pub fn candidates(
         all.push((metadata.len(), file));
     }
     if let Some(files) = by_size.into_values().find(|files| files.len() >= ENOUGH) {
-        return Ok(Some(files.into_iter().take(MOST).collect()));
+        return Ok(Some(files.into_iter().take(ENOUGH).collect()));
     }
     let today = Day::of(i64::try_from(now.duration_since(SystemTime::UNIX_EPOCH)?.as_micros())?);
     // What is of the future was written by a clock that has been put back since, and must not keep the day open until then.
     let is_quiet = now.duration_since(newest).unwrap_or_else(|ahead| ahead.duration()) > QUIET;
     all.sort();
     let all: Vec<PathBuf> = all.into_iter().map(|(_, file)| file).collect();
-    Ok((*day < today && is_quiet && !is_settled(&all)).then(|| all.into_iter().take(MOST).collect()))
+    Ok((*day < today && is_quiet && !is_settled(&all)).then(|| all.into_iter().take(ENOUGH).collect()))
 }
 
 /// Whether no row of a day can be there twice: there is one file, which came out of a merge, or none.

@@ -27,13 +27,14 @@ pub fn read(tables: &Tables, from: Option<NaiveDate>, to: Option<NaiveDate>) -> 
     let is_meant = |date: NaiveDate| from.is_none_or(|from| date >= from) && to.is_none_or(|to| date <= to);
     let named = sets::read(tables)?;
     let hash = RandomState::new();
-    // Each thread has its own share of the months, and numbers of its own.
+    // Each thread has its own share of the months, which follow each other, and numbers of its own.
     let threads = thread::available_parallelism().map_or(1, usize::from).min(months.len()).max(1);
+    let shares = shares(tables, &months, threads);
     let share = |at: usize| -> Result<Model> {
         let mut reader =
             Reader { named: &named, known: HashMap::default(), model: Model::default(), is_meant: &is_meant };
         reader.model.hash = hash.clone();
-        for month in months.iter().skip(at).step_by(threads) {
+        for (month, _) in months.iter().zip(&shares).filter(|(_, share)| **share == at) {
             for table in [JOBS, USERS] {
                 let file = tables.file(table, *month);
                 let damaged = || format!("{} is damaged: make it again with `customs reduce --again`", file.display());
@@ -53,6 +54,18 @@ pub fn read(tables: &Tables, from: Option<NaiveDate>, to: Option<NaiveDate>) -> 
     }
     all.order();
     Ok(all)
+}
+
+/// Which of so many shares each month belongs to, so that all have about as many bytes.
+fn shares(tables: &Tables, months: &[Month], shares: usize) -> Vec<usize> {
+    let length = |table, month| tables.file(table, month).metadata().map_or(0, |file| file.len());
+    let lengths: Vec<u64> = months.iter().map(|month| length(JOBS, *month) + length(USERS, *month)).collect();
+    let all = lengths.iter().sum::<u64>() + 1;
+    let middles = lengths.iter().scan(0, |before, length| {
+        *before += length;
+        Some(*before - length / 2)
+    });
+    middles.map(|middle| (middle * shares as u64 / all) as usize).collect()
 }
 
 /// Puts months into a model.
