@@ -37,8 +37,8 @@ const TRIAL: Duration = Duration::from_secs(4);
 const STEP: f64 = 1.25;
 /// At which costs are compared: all receivers can do the first.
 const RATES: [f64; 3] = [20_000.0, 50_000.0, 100_000.0];
-/// Messages that are sent for the journal to grow: 0.9, 1.9 and 3.7 GB.
-const WAITING: [u64; 3] = [1_000_000, 2_000_000, 4_000_000];
+/// Messages that are sent for the journal to grow: 0.9, 3.7 and 7.4 GB.
+const WAITING: [u64; 3] = [1_000_000, 4_000_000, 8_000_000];
 /// Records of the dataset whose size is measured: a day of a centre.
 const RECORDS: u64 = 1_000_000;
 
