@@ -64,11 +64,7 @@ impl Question {
         let selection = Selection::new(&self.asked, model);
         let (counts, months) = match self.min_users {
             Some(least) => {
-                let published = |month: Period| {
-                    let counts = Counts::published(model, &selection, &month, least);
-                    (month, counts)
-                };
-                let months: Vec<(Period, Counts)> = period.cut(By::Month).into_iter().map(published).collect();
+                let months = Counts::published(model, &selection, period.cut(By::Month), least);
                 (Counts::together(months.iter().map(|(_, counts)| counts)), months)
             }
             None => Counts::of(model, &selection, period),

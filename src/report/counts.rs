@@ -7,7 +7,7 @@ use super::cell::{Cell, Users};
 use super::model::Model;
 use super::period::{By, Period};
 use super::protect::{Tally, protect};
-use super::select::{Desk, Lot, Selection};
+use super::select::{Lot, Selection, Sorter};
 use crate::words::{Quick, Sets};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
@@ -15,7 +15,7 @@ use std::iter;
 use std::mem;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::ScopedJoinHandle;
+use std::thread::{self, ScopedJoinHandle};
 
 /// Jobs with both of two packages, and what they are to be seen beside.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -86,29 +86,15 @@ impl Counts {
         let months = period.cut(By::Month);
         let tasks: Vec<(&Period, Depth)> =
             iter::once((period, Depth::All)).chain(months.iter().map(|month| (month, Depth::Brief))).collect();
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut desk = Desk::new(model);
-            let mut done = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some((period, depth)) = tasks.get(number) else { return done };
-                let mut counts = Counts { rate: 1.0, ..Counts::default() };
-                counts.add_rows_of_jobs(model, selection, period, *depth, &mut desk, None);
-                if *depth == Depth::Brief {
-                    counts.add_users(model, selection, period);
-                }
-                done.push((number, counts));
+        let done = side_by_side(model, &tasks, |(period, depth), sorter| {
+            let mut counts = Counts { rate: 1.0, ..Counts::default() };
+            counts.add_rows_of_jobs(model, selection, period, *depth, sorter, None);
+            if *depth == Depth::Brief {
+                counts.add_users(model, selection, period);
             }
-        };
-        let mut done: Vec<(usize, Counts)> = std::thread::scope(|scope| {
-            let threads = std::thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
-            let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-            let joined = |thread: ScopedJoinHandle<_>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-            threads.into_iter().flat_map(joined).collect()
+            counts
         });
-        done.sort_by_key(|(number, _)| *number);
-        let mut done = done.into_iter().map(|(_, counts)| counts);
+        let mut done = done.into_iter();
         let mut counts = done.next().unwrap_or_default();
         let months: Vec<(Period, Counts)> = months.into_iter().zip(done).collect();
         for (_, month) in &months {
@@ -117,14 +103,17 @@ impl Counts {
         (counts, months)
     }
 
-    /// Counts those of a calendar month, as far as they may be published.
-    pub fn published(model: &Model, selection: &Selection, month: &Period, least: u64) -> Self {
-        let mut tally = Tally::default();
-        let mut counts = Counts { rate: 1.0, ..Counts::default() };
-        counts.add_rows_of_jobs(model, selection, month, Depth::All, &mut Desk::new(model), Some(&mut tally));
-        counts.add_users(model, selection, month);
-        protect(&mut counts, &tally, least);
-        counts
+    /// Counts the rows of each of some calendar months, as far as they may be published.
+    pub fn published(model: &Model, selection: &Selection, months: Vec<Period>, least: u64) -> Vec<(Period, Self)> {
+        let counted = side_by_side(model, &months, |month, sorter| {
+            let mut tally = Tally::default();
+            let mut counts = Counts { rate: 1.0, ..Counts::default() };
+            counts.add_rows_of_jobs(model, selection, month, Depth::All, sorter, Some(&mut tally));
+            counts.add_users(model, selection, month);
+            protect(&mut counts, &tally, least);
+            counts
+        });
+        months.into_iter().zip(counted).collect()
     }
 
     fn add_rows_of_jobs(
@@ -133,12 +122,12 @@ impl Counts {
         selection: &Selection,
         period: &Period,
         depth: Depth,
-        desk: &mut Desk,
+        sorter: &mut Sorter,
         tally: Option<&mut Tally>,
     ) {
         let rows = &model.jobs[period.rows(&model.jobs, |row| row.date)];
-        let jobs = selection.jobs(model, rows, desk);
-        let Desk { sets, text_sets, .. } = desk;
+        let jobs = selection.jobs(model, rows, sorter);
+        let Sorter { sets, text_sets, .. } = sorter;
         if let Some(tally) = tally {
             jobs.listed.iter().for_each(|lot| tally.add(lot, sets, text_sets, false));
             jobs.sampled.iter().for_each(|lot| tally.add(lot, sets, text_sets, true));
@@ -356,6 +345,27 @@ impl Lot {
     fn add_to(&self, cell: &mut Cell) {
         cell.add(self.setting.username, self.jobs, self.node_millis);
     }
+}
+
+/// Does each of some tasks, on all processors; what they come to, in order.
+fn side_by_side<T: Sync, R: Send>(model: &Model, tasks: &[T], work: impl Fn(&T, &mut Sorter) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let until_done = || {
+        let mut sorter = Sorter::new(model);
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(task) = tasks.get(number) else { return done };
+            done.push((number, work(task, &mut sorter)));
+        }
+    };
+    let mut done: Vec<(usize, R)> = thread::scope(|scope| {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
+        let threads: Vec<ScopedJoinHandle<_>> = (0..threads).map(|_| scope.spawn(until_done)).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// By the number of a set.

@@ -291,7 +291,8 @@ mod tests {
         let selection = Selection::new(&Asked::default(), &model);
         let month =
             Period { name: String::new(), from: "2024-10-01".parse().unwrap(), to: "2024-10-31".parse().unwrap() };
-        let counts = Counts::published(&model, &selection, &month, LEAST);
+        let mut months = Counts::published(&model, &selection, vec![month], LEAST);
+        let (_, counts) = months.remove(0);
         (model, counts)
     }
 

@@ -156,23 +156,23 @@ impl Selection {
     }
 
     /// The jobs of some rows, each once, whatever it has loaded.
-    pub fn jobs(&self, model: &Model, rows: &[JobRow], desk: &mut Desk) -> Jobs {
+    pub fn jobs(&self, model: &Model, rows: &[JobRow], sorter: &mut Sorter) -> Jobs {
         let mut jobs = Jobs::default();
         for row in rows {
             let role = self.jobs[row.kind as usize];
             if row.repeated != 0 {
                 if role.is_listed || role.is_sample {
-                    desk.gather(model, row);
+                    sorter.gather(model, row);
                 }
             } else if role.counts {
-                desk.add(model, row);
+                sorter.add(model, row);
                 if role.is_listed {
                     let kind = model.job_kinds.get(row.kind);
                     jobs.add_size(model.settings.get(kind.setting), &kind.what, row);
                 }
             }
         }
-        for Gathered { setting, what, row } in desk.take_gathered() {
+        for Gathered { setting, what, row } in sorter.take_gathered() {
             if !self.asked.job(&setting) {
                 continue;
             }
@@ -180,9 +180,9 @@ impl Selection {
             if !setting.rate.is_sample() {
                 jobs.add_size(&setting, &what, &row);
             }
-            desk.lots.push(Lot { setting, what, jobs: 1, node_millis: row.node_millis() });
+            sorter.lots.push(Lot { setting, what, jobs: 1, node_millis: row.node_millis() });
         }
-        (jobs.sampled, jobs.listed) = desk.take_lots().into_iter().partition(|lot| lot.setting.rate.is_sample());
+        (jobs.sampled, jobs.listed) = sorter.take_lots().into_iter().partition(|lot| lot.setting.rate.is_sample());
         jobs
     }
 }
@@ -217,7 +217,7 @@ pub struct Lot {
 }
 
 /// Where jobs are put together. It is empty whenever it is not used.
-pub struct Desk {
+pub struct Sorter {
     /// Sets of the model, and those that jobs of several rows have and it has not.
     pub sets: Sets,
     pub text_sets: Sets,
@@ -237,10 +237,10 @@ struct Gathered {
     row: JobRow,
 }
 
-impl Desk {
+impl Sorter {
     /// For rows of that model.
     pub fn new(model: &Model) -> Self {
-        Desk {
+        Sorter {
             sets: model.sets.clone(),
             text_sets: model.text_sets.clone(),
             lots: Vec::new(),

@@ -76,10 +76,7 @@ impl Desk {
         let model = read(&tables, None, None)?;
         let title = args.title.clone().unwrap_or_else(|| "Python".to_string());
         let (wishes, min_users) = (Wishes::of(&args.wishes)?, args.min_users);
-        let mut desk = Desk { tables, written, model, wishes, min_users, title, answers: VecDeque::new() };
-        // What everybody sees first is there when the first one comes. If it cannot be answered, that is said then.
-        let _ = desk.answer("");
-        Ok(desk)
+        Ok(Desk { tables, written, model, wishes, min_users, title, answers: VecDeque::new() })
     }
 
     /// The answer to what an address asks.
