@@ -12,17 +12,22 @@ def connect():
 
 def run(code, interrupt=False):
     """Runs a cell, and shows what it printed and how it ended."""
+    shown = {}
 
     def show(message):
         content = message["content"]
         if message["msg_type"] == "stream":
-            print(content["name"], repr(content["text"]))
-            if interrupt:
+            # Once: a line may come in two messages, and a second interrupt that finds the cell at its end is answered by
+            # a kernel that never says that the cell has ended.
+            if interrupt and not shown:
                 manager.interrupt_kernel()
+            shown[content["name"]] = shown.get(content["name"], "") + content["text"]
         elif message["msg_type"] == "execute_result":
-            print("result", content["data"]["text/plain"])
+            shown["result"] = content["data"]["text/plain"]
 
     content = client.execute_interactive(code, output_hook=show, timeout=120)["content"]
+    for name, text in shown.items():
+        print(name, repr(text) if name != "result" else text)
     print("ended", content["status"], content.get("ename"), flush=True)
 
 
