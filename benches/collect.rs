@@ -1,5 +1,5 @@
-//! What the collector takes, beside rsyslogd and syslog-ng on the same records in the same run: `cargo bench --bench
-//! collect`, or with `-- PART` one of
+//! What the collector takes, beside rsyslogd, syslog-ng and a receiver that forgets everything, on the same records in the
+//! same run: `cargo bench --bench collect`, or with `-- PART` one of
 //!
 //! - `costs`: seconds of a processor for a million records, at the same rates for all;
 //! - `rates`: how many records a second are taken without losing one;
@@ -14,6 +14,8 @@
 
 #[path = "collect/burst.rs"]
 mod burst;
+#[path = "collect/floor.rs"]
+mod floor;
 #[path = "collect/mix.rs"]
 mod mix;
 #[path = "collect/sender.rs"]
@@ -48,6 +50,9 @@ const BOUND_MEMORY: u64 = 256;
 const BOUND_BYTES: f64 = 45.0;
 
 fn main() {
+    if let Some(count) = std::env::args().skip_while(|argument| argument != floor::WORD).nth(1) {
+        return floor::run(Path::new(&count));
+    }
     const PARTS: [&str; 6] = ["costs", "rates", "pinned", "burst", "backlog", "sizes"];
     let named: Vec<String> = std::env::args().filter(|argument| PARTS.contains(&argument.as_str())).collect();
     for part in PARTS {
@@ -81,7 +86,7 @@ trait Receiver {
     fn stop(&mut self) -> String;
 }
 
-/// All that are on this machine, rsyslogd first.
+/// All that are on this machine, rsyslogd first, and what none can do without last.
 fn receivers() -> Vec<Box<dyn Receiver>> {
     let mut receivers: Vec<Box<dyn Receiver>> = Vec::new();
     match Daemon::rsyslogd() {
@@ -93,6 +98,7 @@ fn receivers() -> Vec<Box<dyn Receiver>> {
         None => println!("syslog-ng is not here (tests/hosts/install syslog-ng)"),
     }
     receivers.push(Box::new(Collector::with_buffer(64)));
+    receivers.push(Box::new(floor::Floor::default()));
     receivers
 }
 
