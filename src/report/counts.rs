@@ -4,18 +4,17 @@
 //! members: a period has far fewer different sets than jobs.
 
 use super::cell::{Cell, Users};
-use super::model::Model;
+use super::digest::Part;
+use super::join::Joiner;
+use super::model::{Model, Setting, UserKind, What};
+use super::parallel::side_by_side;
 use super::period::{By, Period};
 use super::protect::{Tally, protect};
-use super::select::{Lot, Selection, Sorter};
+use super::select::{Found, Selection};
 use crate::words::{Quick, Sets};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
-use std::iter;
 use std::mem;
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, ScopedJoinHandle};
 
 /// Jobs with both of two packages, and what they are to be seen beside.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,85 +71,209 @@ pub struct Counts {
     pub is_protected: bool,
 }
 
-/// How much is counted of jobs.
-#[derive(Clone, Copy, PartialEq)]
-enum Depth {
-    All,
-    /// What changes over time: jobs by package.
-    Brief,
+/// What figures over time show of a month.
+#[derive(Debug, Default)]
+pub struct Brief {
+    pub users: u64,
+    pub package_users: BTreeMap<u32, u64>,
+    pub version_users: BTreeMap<u32, u64>,
+    /// Jobs that have loaded at least one package of the lists.
+    pub jobs: u64,
+    pub package_jobs: BTreeMap<u32, u64>,
+}
+
+impl From<&Counts> for Brief {
+    fn from(counts: &Counts) -> Self {
+        let users = |of: &BTreeMap<u32, Users>| of.iter().map(|(name, users)| (*name, users.count())).collect();
+        Brief {
+            users: counts.users.count(),
+            package_users: users(&counts.package_users),
+            version_users: users(&counts.version_users),
+            jobs: counts.jobs.jobs,
+            package_jobs: counts.package_jobs.iter().map(|(name, cell)| (*name, cell.jobs)).collect(),
+        }
+    }
+}
+
+impl Brief {
+    fn of(model: &Model, selection: &Selection, month: &Period, own: &mut Own) -> Self {
+        let (mut users, mut last) = (0, None);
+        let [mut package_users, mut version_users] = [(); 2].map(|()| UsersOfNames::of(model));
+        for kind in Kinds::by_user(model, selection, month) {
+            let user = model.user_of(kind);
+            users += u64::from(last.replace(user) != Some(user));
+            let UserKind { packages, versions, .. } = model.user_kinds.get(kind);
+            package_users.add(user, model.sets.members(*packages));
+            version_users.add(user, model.sets.members(*versions));
+        }
+        let mut jobs_of_sets: Vec<u64> = vec![0; model.sets.len()];
+        selection.jobs(model, month, &mut own.joiner, |found| {
+            let set = found.what.packages as usize;
+            if set != 0 && !found.setting.rate.is_sample() {
+                if set >= jobs_of_sets.len() {
+                    jobs_of_sets.resize(set + 1, 0);
+                }
+                jobs_of_sets[set] += found.jobs;
+            }
+        });
+        let mut jobs_of_names = vec![0; model.names.len()];
+        for (set, jobs) in (0..).zip(&jobs_of_sets).filter(|(_, jobs)| **jobs > 0) {
+            own.joiner.sets.members(set).iter().for_each(|name| jobs_of_names[*name as usize] += jobs);
+        }
+        Brief {
+            users,
+            package_users: package_users.counted(),
+            version_users: version_users.counted(),
+            jobs: jobs_of_sets.iter().sum(),
+            package_jobs: (0..).zip(jobs_of_names).filter(|(_, jobs)| *jobs > 0).collect(),
+        }
+    }
+}
+
+/// How many users each name has, where what a user has comes all at once.
+struct UsersOfNames {
+    /// By name: who was counted last, and how many were.
+    names: Vec<(u32, u64)>,
+}
+
+impl UsersOfNames {
+    fn of(model: &Model) -> Self {
+        UsersOfNames { names: vec![(u32::MAX, 0); model.names.len()] }
+    }
+
+    fn add(&mut self, user: u32, names: &[u32]) {
+        for name in names {
+            let (last, count) = &mut self.names[*name as usize];
+            *count += u64::from(mem::replace(last, user) != user);
+        }
+    }
+
+    fn counted(self) -> BTreeMap<u32, u64> {
+        (0..).zip(self.names).map(|(name, (_, count))| (name, count)).filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+/// What is done by itself.
+enum Task {
+    Jobs,
+    Sizes,
+    Users,
+    Month(Period),
+}
+
+/// What it comes to.
+enum Done {
+    Jobs(Box<Counts>),
+    Sizes(BTreeMap<u32, Cell>),
+    Users(Box<Counts>),
+    Month(Period, Brief),
+}
+
+/// What each thread that counts has for itself.
+struct Own {
+    joiner: Joiner,
+    /// By the number of a kind of jobs: which of some lots is of it, counted from 1.
+    places: Vec<u32>,
+}
+
+impl Own {
+    fn new(model: &Model) -> Self {
+        let joiner = Joiner::new(model.sets.clone(), model.text_sets.clone(), model.repeated);
+        Own { joiner, places: vec![0; model.job_kinds.all().len()] }
+    }
+}
+
+/// Jobs of one kind.
+#[derive(Clone, Copy, Debug)]
+pub struct Lot {
+    pub setting: Setting,
+    pub what: What,
+    pub jobs: u64,
+    /// Nodes times milliseconds.
+    pub node_millis: u128,
 }
 
 impl Counts {
-    /// Counts the rows of a period, and of each of its months the users by package and version and the jobs by package.
-    pub fn of(model: &Model, selection: &Selection, period: &Period) -> (Self, Vec<(Period, Self)>) {
-        let months = period.cut(By::Month);
-        let tasks: Vec<(&Period, Depth)> =
-            iter::once((period, Depth::All)).chain(months.iter().map(|month| (month, Depth::Brief))).collect();
-        let done = side_by_side(model, &tasks, |(period, depth), sorter| {
-            let mut counts = Counts { rate: 1.0, ..Counts::default() };
-            counts.add_rows_of_jobs(model, selection, period, *depth, sorter, None);
-            if *depth == Depth::Brief {
-                counts.add_users(model, selection, period);
-            }
-            counts
-        });
-        let mut done = done.into_iter();
-        let mut counts = done.next().unwrap_or_default();
-        let months: Vec<(Period, Counts)> = months.into_iter().zip(done).collect();
-        for (_, month) in &months {
-            counts.add_users_of(month);
-        }
-        (counts, months)
+    fn new() -> Self {
+        Counts { rate: 1.0, ..Counts::default() }
     }
 
-    /// Counts the rows of each of some calendar months, as far as they may be published.
+    /// Counts a period, and of each of its months the users by package and version and the jobs by package.
+    pub fn of(model: &Model, selection: &Selection, period: &Period) -> (Self, Vec<(Period, Brief)>) {
+        let months = period.cut(By::Month).into_iter().map(Task::Month);
+        let tasks: Vec<Task> = [Task::Jobs, Task::Sizes, Task::Users].into_iter().chain(months).collect();
+        let done = side_by_side(
+            &tasks,
+            || Own::new(model),
+            |task, own| match task {
+                Task::Jobs => Done::Jobs(Box::new(Counts::of_jobs(model, selection, period, own, None))),
+                Task::Sizes => Done::Sizes(selection.sizes(model, period, &mut own.joiner)),
+                Task::Users => Done::Users(Box::new(Counts::of_users(model, selection, period))),
+                Task::Month(month) => Done::Month(month.clone(), Brief::of(model, selection, month, own)),
+            },
+        );
+        let (mut all, mut months) = (Counts::new(), Vec::new());
+        for done in done {
+            match done {
+                Done::Jobs(counts) => all = *counts,
+                Done::Sizes(sizes) => all.sizes = sizes,
+                Done::Users(counts) => all.add_users_of(&counts),
+                Done::Month(month, brief) => months.push((month, brief)),
+            }
+        }
+        (all, months)
+    }
+
+    /// Counts each of some calendar months, as far as they may be published.
     pub fn published(model: &Model, selection: &Selection, months: Vec<Period>, least: u64) -> Vec<(Period, Self)> {
-        let counted = side_by_side(model, &months, |month, sorter| {
-            let mut tally = Tally::default();
-            let mut counts = Counts { rate: 1.0, ..Counts::default() };
-            counts.add_rows_of_jobs(model, selection, month, Depth::All, sorter, Some(&mut tally));
-            counts.add_users(model, selection, month);
-            protect(&mut counts, &tally, least);
-            counts
-        });
+        let counted = side_by_side(
+            &months,
+            || Own::new(model),
+            |month, own| {
+                let mut tally = Tally::default();
+                let mut counts = Counts::of_jobs(model, selection, month, own, Some(&mut tally));
+                counts.sizes = selection.sizes(model, month, &mut own.joiner);
+                counts.add_users_of(&Counts::of_users(model, selection, month));
+                protect(&mut counts, &tally, least);
+                counts
+            },
+        );
         months.into_iter().zip(counted).collect()
     }
 
-    fn add_rows_of_jobs(
-        &mut self,
+    fn of_jobs(
         model: &Model,
         selection: &Selection,
         period: &Period,
-        depth: Depth,
-        sorter: &mut Sorter,
+        own: &mut Own,
         tally: Option<&mut Tally>,
-    ) {
-        let rows = &model.jobs[period.rows(&model.jobs, |row| row.date)];
-        let jobs = selection.jobs(model, rows, sorter);
-        let Sorter { sets, text_sets, .. } = sorter;
+    ) -> Self {
+        let mut counts = Counts::new();
+        let lots = lots(model, selection, period, own);
+        let (sampled, listed): (Vec<Lot>, Vec<Lot>) = lots.into_iter().partition(|lot| lot.setting.rate.is_sample());
+        let Joiner { sets, text_sets, .. } = &own.joiner;
         if let Some(tally) = tally {
-            jobs.listed.iter().for_each(|lot| tally.add(lot, sets, text_sets, false));
-            jobs.sampled.iter().for_each(|lot| tally.add(lot, sets, text_sets, true));
+            listed.iter().for_each(|lot| tally.add(lot, sets, text_sets, false));
+            sampled.iter().for_each(|lot| tally.add(lot, sets, text_sets, true));
         }
-        let (empty, listed): (Vec<Lot>, Vec<Lot>) = jobs.listed.into_iter().partition(|lot| lot.what.packages == 0);
-        empty.iter().for_each(|lot| lot.add_to(&mut self.empty_jobs));
-        self.add_jobs(&listed, sets, text_sets, depth);
-        if depth == Depth::All {
-            self.sizes = jobs.sizes.into_iter().collect();
+        let (empty, listed): (Vec<Lot>, Vec<Lot>) = listed.into_iter().partition(|lot| lot.what.packages == 0);
+        empty.iter().for_each(|lot| lot.add_to(&mut counts.empty_jobs));
+        counts.add_listed(&listed, sets, text_sets);
+        for lot in &sampled {
+            counts.rate = counts.rate.min(lot.setting.rate.get());
+            lot.add_to(&mut counts.sampled);
         }
-        for lot in &jobs.sampled {
-            self.rate = self.rate.min(lot.setting.rate.get());
-            lot.add_to(&mut self.sampled);
-        }
-        for (packages, cell) in cells(&jobs.sampled, |lot| lot.what.packages) {
+        for (packages, cell) in cells(&sampled, |lot| lot.what.packages) {
             for name in sets.members(packages).iter() {
-                self.sampled_names.entry(*name).or_default().unite(&cell);
+                counts.sampled_names.entry(*name).or_default().unite(&cell);
             }
         }
-        let of = |name: u32| self.package_jobs.get(&name).map_or(0, |cell| cell.jobs);
-        for ((one, other), pair) in &mut self.pairs {
-            (pair.one, pair.other, pair.all) = (of(*one), of(*other), self.jobs.jobs);
+        let of = |name: u32| counts.package_jobs.get(&name).map_or(0, |cell| cell.jobs);
+        let mut pairs = mem::take(&mut counts.pairs);
+        for ((one, other), pair) in &mut pairs {
+            (pair.one, pair.other, pair.all) = (of(*one), of(*other), counts.jobs.jobs);
         }
+        Counts { pairs, ..counts }
     }
 
     /// Users that have no name to go by.
@@ -182,7 +305,7 @@ impl Counts {
 
     /// Of several periods. A job that was in two of them counts twice.
     pub fn together<'a>(parts: impl Iterator<Item = &'a Counts>) -> Self {
-        let mut all = Counts { rate: 1.0, ..Counts::default() };
+        let mut all = Counts::new();
         for part in parts {
             all.unite(part);
         }
@@ -251,28 +374,20 @@ impl Counts {
         self.weight += other.weight;
     }
 
-    fn add_users(&mut self, model: &Model, selection: &Selection, period: &Period) {
-        let rows = &model.users[period.rows(&model.users, |row| row.date)];
-        let mut kinds = Vec::new();
-        let mut is_known = vec![false; model.user_kinds.all().len()];
-        for row in rows.iter().filter(|row| selection.takes_user(row.kind)) {
-            if !mem::replace(&mut is_known[row.kind as usize], true) {
-                kinds.push(row.kind);
-            }
-            self.processes += u64::from(row.processes);
-            self.weight += row.weight;
-        }
+    fn of_users(model: &Model, selection: &Selection, period: &Period) -> Self {
+        let kinds = Kinds::of(model, selection, period);
+        let mut counts = Counts { processes: kinds.processes, weight: kinds.weight, ..Counts::new() };
         let mut environments = UsersOfSets::default();
         let [mut packages, mut direct, mut libraries, mut versions] = [(); 4].map(|()| UsersOfSets::default());
-        for kind in kinds.into_iter().map(|kind| model.user_kinds.get(kind)) {
+        for kind in kinds.all.into_iter().map(|kind| model.user_kinds.get(kind)) {
             let setting = model.settings.get(kind.setting);
             let user = setting.username;
-            self.users.add(user);
+            counts.users.add(user);
             if setting.is_jupyter {
-                self.jupyter_users.add(user);
+                counts.jupyter_users.add(user);
             }
-            if setting.is_compute { &mut self.compute_users } else { &mut self.login_users }.add(user);
-            self.subsystem_users.entry(setting.subsystem).or_default().add(user);
+            if setting.is_compute { &mut counts.compute_users } else { &mut counts.login_users }.add(user);
+            counts.subsystem_users.entry(setting.subsystem).or_default().add(user);
             for (of_sets, set) in [
                 (&mut environments, kind.environments),
                 (&mut packages, kind.packages),
@@ -283,33 +398,29 @@ impl Counts {
                 of_sets.entry(set).or_default().add(user);
             }
         }
-        self.environment_users = by_member(environments, &model.text_sets, model.texts.len());
+        counts.environment_users = by_member(environments, &model.text_sets, model.texts.len());
         for (counted, of_sets) in [
-            (&mut self.package_users, packages),
-            (&mut self.direct_users, direct),
-            (&mut self.libraries, libraries),
-            (&mut self.version_users, versions),
+            (&mut counts.package_users, packages),
+            (&mut counts.direct_users, direct),
+            (&mut counts.libraries, libraries),
+            (&mut counts.version_users, versions),
         ] {
             *counted = by_member(of_sets, &model.sets, model.names.len());
         }
+        counts
     }
 
     /// Jobs that have loaded something.
-    fn add_jobs(&mut self, lots: &[Lot], sets: &Sets, text_sets: &Sets, depth: Depth) {
+    fn add_listed(&mut self, lots: &[Lot], sets: &Sets, text_sets: &Sets) {
         for (packages, cell) in cells(lots, |lot| lot.what.packages) {
             self.jobs.unite(&cell);
             let packages = sets.members(packages);
             for (at, name) in packages.iter().enumerate() {
                 self.package_jobs.entry(*name).or_default().unite(&cell);
-                if depth == Depth::All {
-                    for other in &packages[at + 1..] {
-                        self.pairs.entry((*name, *other)).or_default().both += cell.jobs;
-                    }
+                for other in &packages[at + 1..] {
+                    self.pairs.entry((*name, *other)).or_default().both += cell.jobs;
                 }
             }
-        }
-        if depth == Depth::Brief {
-            return;
         }
         for lot in lots.iter().filter(|lot| lot.setting.is_jupyter) {
             lot.add_to(&mut self.jupyter_jobs);
@@ -347,25 +458,72 @@ impl Lot {
     }
 }
 
-/// Does each of some tasks, on all processors; what they come to, in order.
-fn side_by_side<T: Sync, R: Send>(model: &Model, tasks: &[T], work: impl Fn(&T, &mut Sorter) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let until_done = || {
-        let mut sorter = Sorter::new(model);
-        let mut done = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(task) = tasks.get(number) else { return done };
-            done.push((number, work(task, &mut sorter)));
+/// The jobs of a period by kind, and those by themselves that have several rows.
+fn lots(model: &Model, selection: &Selection, period: &Period, own: &mut Own) -> Vec<Lot> {
+    let (mut lots, mut kinds) = (Vec::new(), Vec::new());
+    let Own { joiner, places } = own;
+    selection.jobs(model, period, joiner, |Found { kind, setting, what, jobs, node_millis }| {
+        let lot = Lot { setting: *setting, what: *what, jobs, node_millis };
+        let Some(kind) = kind else { return lots.push(lot) };
+        let place = &mut places[kind as usize];
+        if *place == 0 {
+            lots.push(lot);
+            kinds.push(kind);
+            *place = lots.len() as u32;
+        } else {
+            let own = &mut lots[*place as usize - 1];
+            own.jobs += jobs;
+            own.node_millis += node_millis;
         }
-    };
-    let mut done: Vec<(usize, R)> = thread::scope(|scope| {
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(tasks.len());
-        let threads: Vec<ScopedJoinHandle<_>> = (0..threads).map(|_| scope.spawn(until_done)).collect();
-        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().map(|(_, result)| result).collect()
+    kinds.into_iter().for_each(|kind| places[kind as usize] = 0);
+    lots
+}
+
+/// The kinds of users that a period has, each once; and what all of their processes come to.
+#[derive(Default)]
+struct Kinds {
+    all: Vec<u32>,
+    processes: u64,
+    weight: f64,
+}
+
+impl Kinds {
+    fn of(model: &Model, selection: &Selection, period: &Period) -> Self {
+        let mut kinds = Kinds::default();
+        let mut is_known = vec![false; model.user_kinds.all().len()];
+        let mut add = |kind: u32, processes: u64, weight: f64| {
+            if selection.takes_user(kind) {
+                if !mem::replace(&mut is_known[kind as usize], true) {
+                    kinds.all.push(kind);
+                }
+                kinds.processes += processes;
+                kinds.weight += weight;
+            }
+        };
+        for part in model.parts(period) {
+            match part {
+                Part::Month(month) => month.users.iter().for_each(|of| add(of.kind, of.processes, of.weight)),
+                Part::Days(_, rows) => rows.iter().for_each(|row| add(row.kind, row.processes.into(), row.weight)),
+            }
+        }
+        kinds
+    }
+
+    /// The kinds of users that a period has, those of a user together.
+    fn by_user(model: &Model, selection: &Selection, period: &Period) -> Vec<u32> {
+        let mut kinds = Vec::new();
+        for part in model.parts(period) {
+            match part {
+                Part::Month(month) => kinds.extend(&month.by_user),
+                Part::Days(_, rows) => kinds.extend(rows.iter().map(|row| row.kind)),
+            }
+        }
+        kinds.retain(|kind| selection.takes_user(*kind));
+        // Of a month they are in order, which this is quick to see.
+        kinds.sort_by_key(|kind| model.user_of(*kind));
+        kinds
+    }
 }
 
 /// By the number of a set.

@@ -1,17 +1,20 @@
 //! `customs report`: figures of tables, as pages that stand alone.
 //!
 //! ```text
-//! tables → model → select (which rows) → counts → figures (numbers and drawings) → page
+//! tables → model (rows, and what months come to) → select (which of them) → counts → figures (numbers and drawings) → page
 //! ```
 
 mod accounting;
 mod answer;
 mod cell;
 mod counts;
+mod digest;
 pub mod draw;
 mod figures;
+mod join;
 mod model;
 pub mod page;
+mod parallel;
 mod period;
 mod protect;
 mod read;
@@ -29,7 +32,7 @@ use crate::cli;
 use crate::tables::Tables;
 use crate::{progress, reduce, stdout, synth};
 use anyhow::{Context, Result};
-use counts::Counts;
+use counts::{Brief, Counts};
 use figures::Source;
 use period::Period;
 use serde_json::json;
@@ -101,6 +104,8 @@ impl Report<'_> {
         }
         bar.finish_and_clear();
         let all = Counts::together(counted.iter().map(|(_, counts)| counts));
+        let counted: Vec<(Period, Brief)> =
+            counted.into_iter().map(|(period, counts)| (period, Brief::from(&counts))).collect();
         let source = Source { model, period: &whole, counts: &all, months: &counted, wishes: &self.wishes };
         let trends = vec![figures::over_time(&source)];
         self.files(&self.args.out, &trends)?;

@@ -3,6 +3,7 @@
 //! What rows say is much the same from day to day, so it is kept once, as a kind: a few hundred thousand kinds stand for
 //! millions of rows, and what is counted is counted by kinds.
 
+use super::digest::Digest;
 use crate::tables::write::Day;
 use crate::words::{Quick, Sets, Words};
 use ahash::RandomState;
@@ -33,6 +34,8 @@ pub struct Model {
     pub users: Vec<UserRow>,
     /// How many jobs have several rows.
     pub repeated: usize,
+    /// What each calendar month comes to.
+    pub digests: Vec<Digest>,
     /// What each day says of itself.
     pub days: BTreeMap<NaiveDate, Day>,
     /// By which [`JobRow::key`] is made: at random, so whoever chooses ids cannot have two that are taken for one.
@@ -189,6 +192,11 @@ impl Model {
         self.hash.hash_one((&**system, job_id))
     }
 
+    /// Whose a kind of users is.
+    pub fn user_of(&self, kind: u32) -> u32 {
+        self.settings.get(self.user_kinds.get(kind).setting).username
+    }
+
     /// Adds what another model has, whose numbers are its own. Both have the same [`Model::hash`].
     pub fn unite(&mut self, other: Model) {
         let people: Vec<u32> = other.people.all().iter().map(|name| self.people.number(name)).collect();
@@ -239,7 +247,7 @@ impl Model {
         self.days.extend(other.days);
     }
 
-    /// Puts the rows in order, and sees which jobs have several: to be done when all are there.
+    /// Puts the rows in order, sees which jobs have several, and what months come to: to be done when all are there.
     pub fn order(&mut self) {
         // A month to which days were added has them at its end.
         self.jobs.sort_by_key(|row| row.date);
@@ -267,6 +275,7 @@ impl Model {
             }
         }
         self.repeated = last as usize;
+        self.digest();
     }
 }
 

@@ -77,6 +77,12 @@ impl Period {
         parts
     }
 
+    /// The days that two periods have in common, by the name of this one.
+    pub fn common(&self, other: &Period) -> Option<Period> {
+        let (from, to) = (self.from.max(other.from), self.to.min(other.to));
+        (from <= to).then(|| Period { name: self.name.clone(), from, to })
+    }
+
     /// Which of some rows are in it, by their date in days since 1970; rows are sorted by it.
     pub fn rows<T>(&self, rows: &[T], date: impl Fn(&T) -> i32) -> Range<usize> {
         let first = rows.partition_point(|row| date(row) < self.from.to_epoch_days());

@@ -13,8 +13,7 @@
 //! seen here as it would be seen by whoever subtracts.
 
 use super::cell::{Cell, Users, class};
-use super::counts::Counts;
-use super::select::Lot;
+use super::counts::{Counts, Lot};
 use crate::words::Sets;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -283,6 +282,7 @@ mod tests {
             let row = JobRow { date: 20_000, num_nodes: *nodes, key: key as u64, start: 1, end: 2, ..ROW };
             add(&mut model, setting, what, row);
         }
+        model.order();
         model
     }
 

@@ -1,11 +1,13 @@
 //! Which rows a figure is about.
 
-use super::cell::{Cell, class};
+use super::cell::Cell;
+use super::digest::Part;
+use super::join::{Joined, Joiner};
 use super::model::{JobKind, JobRow, Model, Setting, What};
-use crate::words::{Quick, Sets};
+use super::period::Period;
+use crate::words::Quick;
 use clap::{Args, ValueEnum};
-use std::collections::HashMap;
-use std::mem;
+use std::collections::{BTreeMap, HashMap};
 
 /// Of two kinds of rows, which are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -70,6 +72,8 @@ impl Asked {
 /// The same in numbers of the model: which of its kinds of rows count.
 pub struct Selection {
     asked: Takes,
+    /// By the number of a setting.
+    settings: Vec<Role>,
     /// By the number of a kind of jobs.
     jobs: Vec<Role>,
     /// By the number of a kind of users.
@@ -140,14 +144,14 @@ impl Selection {
             repo: among(&asked.repo),
             list: among(&asked.list),
         };
-        let role = |kind: &JobKind| {
-            let setting = model.settings.get(kind.setting);
+        let role = |setting: &Setting| {
             let (is_listed, is_sample) = (asked.is_listed(setting), setting.rate.is_sample());
             Role { is_listed, is_sample, counts: (is_listed || is_sample) && asked.job(setting) }
         };
-        let jobs = model.job_kinds.all().iter().map(role).collect();
+        let settings: Vec<Role> = model.settings.all().iter().map(role).collect();
+        let jobs = model.job_kinds.all().iter().map(|kind| settings[kind.setting as usize]).collect();
         let users = model.user_kinds.all().iter().map(|kind| asked.user(model.settings.get(kind.setting))).collect();
-        Selection { asked, jobs, users }
+        Selection { asked, settings, jobs, users }
     }
 
     /// Whether rows of a kind of users count.
@@ -155,155 +159,94 @@ impl Selection {
         self.users[kind as usize]
     }
 
-    /// The jobs of some rows, each once, whatever it has loaded.
-    pub fn jobs(&self, model: &Model, rows: &[JobRow], sorter: &mut Sorter) -> Jobs {
-        let mut jobs = Jobs::default();
-        for row in rows {
+    /// Shows `each` the jobs of a period, each job once, whatever it has loaded.
+    pub fn jobs(&self, model: &Model, period: &Period, joiner: &mut Joiner, mut each: impl FnMut(Found)) {
+        let mut found = |kind: u32, jobs: u64, node_millis: u128| {
+            if self.jobs[kind as usize].counts {
+                let JobKind { setting, what } = model.job_kinds.get(kind);
+                each(Found { kind: Some(kind), setting: model.settings.get(*setting), what, jobs, node_millis });
+            }
+        };
+        for part in model.parts(period) {
+            match part {
+                Part::Month(month) => {
+                    month.jobs.iter().for_each(|alike| found(alike.kind, alike.jobs.into(), alike.node_millis));
+                }
+                Part::Days(rows, _) => {
+                    let single = rows.iter().filter(|row| row.repeated == 0);
+                    single.for_each(|row| found(row.kind, 1, row.node_millis()));
+                }
+            }
+        }
+        for Joined { setting, what, row } in self.joined(model, period, joiner) {
+            each(Found { kind: None, setting: &setting, what: &what, jobs: 1, node_millis: row.node_millis() });
+        }
+    }
+
+    /// The jobs of a period by lists that report all and that have loaded something, by their nodes.
+    pub fn sizes(&self, model: &Model, period: &Period, joiner: &mut Joiner) -> BTreeMap<u32, Cell> {
+        let mut sizes: HashMap<u32, Cell, Quick> = HashMap::default();
+        let counts = |setting: u32| {
+            let role = self.settings[setting as usize];
+            role.counts && role.is_listed
+        };
+        for part in model.parts(period) {
+            match part {
+                Part::Month(month) => {
+                    for alike in month.sizes.chunk_by(|one, other| one.num_nodes == other.num_nodes) {
+                        let mut counted = alike.iter().filter(|size| counts(size.setting)).peekable();
+                        if counted.peek().is_some() {
+                            let cell = sizes.entry(alike[0].num_nodes).or_default();
+                            let user = |setting: u32| model.settings.get(setting).username;
+                            counted.for_each(|size| cell.add(user(size.setting), size.jobs.into(), size.node_millis));
+                        }
+                    }
+                }
+                Part::Days(rows, _) => {
+                    for row in rows.iter().filter(|row| row.repeated == 0) {
+                        let JobKind { setting, what } = model.job_kinds.get(row.kind);
+                        if what.packages != 0 && counts(*setting) {
+                            let cell = sizes.entry(row.num_nodes).or_default();
+                            cell.add(model.settings.get(*setting).username, 1, row.node_millis());
+                        }
+                    }
+                }
+            }
+        }
+        for Joined { setting, what, row } in self.joined(model, period, joiner) {
+            if what.packages != 0 && !setting.rate.is_sample() {
+                sizes.entry(row.num_nodes).or_default().add(setting.username, 1, row.node_millis());
+            }
+        }
+        sizes.into_iter().collect()
+    }
+
+    /// Jobs that have several rows in a period, or several lists.
+    fn joined(&self, model: &Model, period: &Period, joiner: &mut Joiner) -> impl Iterator<Item = Joined> {
+        let mut join = |row: &JobRow| {
             let role = self.jobs[row.kind as usize];
-            if row.repeated != 0 {
-                if role.is_listed || role.is_sample {
-                    sorter.gather(model, row);
-                }
-            } else if role.counts {
-                sorter.add(model, row);
-                if role.is_listed {
-                    let kind = model.job_kinds.get(row.kind);
-                    jobs.add_size(model.settings.get(kind.setting), &kind.what, row);
-                }
+            if role.is_listed || role.is_sample {
+                let JobKind { setting, what } = model.job_kinds.get(row.kind);
+                joiner.add(model.settings.get(*setting), what, row);
+            }
+        };
+        for part in model.parts(period) {
+            match part {
+                Part::Month(month) => month.others.iter().for_each(|place| join(&model.jobs[*place as usize])),
+                Part::Days(rows, _) => rows.iter().filter(|row| row.repeated != 0).for_each(&mut join),
             }
         }
-        for Gathered { setting, what, row } in sorter.take_gathered() {
-            if !self.asked.job(&setting) {
-                continue;
-            }
-            let what = What { class: class(row.num_nodes), ..what };
-            if !setting.rate.is_sample() {
-                jobs.add_size(&setting, &what, &row);
-            }
-            sorter.lots.push(Lot { setting, what, jobs: 1, node_millis: row.node_millis() });
-        }
-        (jobs.sampled, jobs.listed) = sorter.take_lots().into_iter().partition(|lot| lot.setting.rate.is_sample());
-        jobs
+        joiner.take().into_iter().filter(|job| self.asked.job(&job.setting))
     }
 }
 
-/// What was selected.
-#[derive(Default)]
-pub struct Jobs {
-    /// By lists that report all.
-    pub listed: Vec<Lot>,
-    /// By lists that report a sample.
-    pub sampled: Vec<Lot>,
-    /// The listed ones that have loaded something, by their nodes.
-    pub sizes: HashMap<u32, Cell, Quick>,
-}
-
-impl Jobs {
-    fn add_size(&mut self, setting: &Setting, what: &What, row: &JobRow) {
-        if what.packages != 0 {
-            self.sizes.entry(row.num_nodes).or_default().add(setting.username, 1, row.node_millis());
-        }
-    }
-}
-
-/// Jobs of one kind.
-#[derive(Clone, Copy, Debug)]
-pub struct Lot {
-    pub setting: Setting,
-    pub what: What,
+/// Jobs that count: of a kind, or one that has several rows.
+pub struct Found<'a> {
+    /// In [`Model::job_kinds`].
+    pub kind: Option<u32>,
+    pub setting: &'a Setting,
+    pub what: &'a What,
     pub jobs: u64,
     /// Nodes times milliseconds.
     pub node_millis: u128,
-}
-
-/// Where jobs are put together. It is empty whenever it is not used.
-pub struct Sorter {
-    /// Sets of the model, and those that jobs of several rows have and it has not.
-    pub sets: Sets,
-    pub text_sets: Sets,
-    lots: Vec<Lot>,
-    /// By the number of a kind: which of the lots is of it, counted from 1.
-    lot_of_kind: Vec<u32>,
-    of_lots: Vec<u32>,
-    gathered: Vec<Gathered>,
-    /// By the number of a job that has several rows: which of those gathered it is, counted from 1.
-    repeated: Vec<u32>,
-}
-
-/// A job with several rows, with all that its processes did.
-struct Gathered {
-    setting: Setting,
-    what: What,
-    row: JobRow,
-}
-
-impl Sorter {
-    /// For rows of that model.
-    pub fn new(model: &Model) -> Self {
-        Sorter {
-            sets: model.sets.clone(),
-            text_sets: model.text_sets.clone(),
-            lots: Vec::new(),
-            lot_of_kind: vec![0; model.job_kinds.all().len()],
-            of_lots: Vec::new(),
-            gathered: Vec::new(),
-            repeated: vec![0; model.repeated + 1],
-        }
-    }
-
-    /// Adds a job that has one row.
-    fn add(&mut self, model: &Model, row: &JobRow) {
-        let number = &mut self.lot_of_kind[row.kind as usize];
-        if *number == 0 {
-            let JobKind { setting, what } = *model.job_kinds.get(row.kind);
-            self.lots.push(Lot { setting: *model.settings.get(setting), what, jobs: 0, node_millis: 0 });
-            self.of_lots.push(row.kind);
-            *number = self.lots.len() as u32;
-        }
-        let lot = &mut self.lots[*number as usize - 1];
-        lot.jobs += 1;
-        lot.node_millis += row.node_millis();
-    }
-
-    /// Puts a row to others of its job.
-    fn gather(&mut self, model: &Model, row: &JobRow) {
-        let JobKind { setting, what } = model.job_kinds.get(row.kind);
-        let setting = model.settings.get(*setting);
-        let number = &mut self.repeated[row.repeated as usize];
-        if *number == 0 {
-            self.gathered.push(Gathered { setting: *setting, what: *what, row: *row });
-            *number = self.gathered.len() as u32;
-            return;
-        }
-        let job = &mut self.gathered[*number as usize - 1];
-        job.setting.is_staff |= setting.is_staff;
-        job.setting.is_jupyter |= setting.is_jupyter;
-        if setting.is_compute && !job.setting.is_compute {
-            job.setting.is_compute = true;
-            job.setting.subsystem = setting.subsystem;
-        }
-        job.what.packages = self.sets.union(job.what.packages, what.packages);
-        job.what.direct = self.sets.union(job.what.direct, what.direct);
-        job.what.environments = self.text_sets.union(job.what.environments, what.environments);
-        job.what.exits = self.text_sets.union(job.what.exits, what.exits);
-        job.row.num_nodes = job.row.num_nodes.max(row.num_nodes);
-        if row.start != 0 {
-            job.row.start = if job.row.start == 0 { row.start } else { job.row.start.min(row.start) };
-        }
-        job.row.end = job.row.end.max(row.end);
-    }
-
-    fn take_gathered(&mut self) -> Vec<Gathered> {
-        for job in &self.gathered {
-            self.repeated[job.row.repeated as usize] = 0;
-        }
-        mem::take(&mut self.gathered)
-    }
-
-    fn take_lots(&mut self) -> Vec<Lot> {
-        for kind in self.of_lots.drain(..) {
-            self.lot_of_kind[kind as usize] = 0;
-        }
-        mem::take(&mut self.lots)
-    }
 }

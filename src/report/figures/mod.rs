@@ -15,7 +15,7 @@ mod trends;
 mod versions;
 
 use super::accounting::Accounting;
-use super::counts::Counts;
+use super::counts::{Brief, Counts};
 use super::model::Model;
 use super::period::Period;
 use super::table::{Table, Value};
@@ -41,7 +41,7 @@ pub struct Source<'a> {
     pub period: &'a Period,
     pub counts: &'a Counts,
     /// The months of the period, each counted by itself.
-    pub months: &'a [(Period, Counts)],
+    pub months: &'a [(Period, Brief)],
     pub wishes: &'a Wishes,
 }
 

@@ -17,20 +17,21 @@ pub fn figure(source: &Source) -> Figure {
         ("jobs", Kind::Count),
     ];
     let mut table = Table::new(&columns);
-    for (period, counts) in source.months {
-        let all = counts.users.count();
+    for (period, brief) in source.months {
         let month = period.name.as_str();
-        table.push([month.into(), "".into(), all.into(), share(all, all).into(), counts.jobs.jobs.into()]);
-        let mut packages: Vec<(&str, u64, u64)> = counts
-            .package_users
-            .iter()
-            .map(|(name, users)| {
-                (source.name(*name), users.count(), counts.package_jobs.get(name).map_or(0, |cell| cell.jobs))
-            })
-            .collect();
+        table.push([
+            month.into(),
+            "".into(),
+            brief.users.into(),
+            share(brief.users, brief.users).into(),
+            brief.jobs.into(),
+        ]);
+        let jobs = |name: &u32| brief.package_jobs.get(name).copied().unwrap_or_default();
+        let packages = brief.package_users.iter().map(|(name, users)| (source.name(*name), *users, jobs(name)));
+        let mut packages: Vec<(&str, u64, u64)> = packages.collect();
         packages.sort_unstable();
         for (package, users, jobs) in packages {
-            table.push([month.into(), package.into(), users.into(), share(users, all).into(), jobs.into()]);
+            table.push([month.into(), package.into(), users.into(), share(users, brief.users).into(), jobs.into()]);
         }
     }
     let mut most: Vec<(u32, u64)> =
@@ -45,9 +46,9 @@ pub fn figure(source: &Source) -> Figure {
             values: source
                 .months
                 .iter()
-                .map(|(_, counts)| match counts.package_users.get(name) {
-                    Some(users) => Some(users.count() as f64),
-                    None => (!counts.is_protected).then_some(0.0),
+                .map(|(_, brief)| match brief.package_users.get(name) {
+                    Some(users) => Some(*users as f64),
+                    None => (!source.counts.is_protected).then_some(0.0),
                 })
                 .collect(),
         })

@@ -1,8 +1,7 @@
 //! Which versions are used, and how new ones are taken up.
 
 use super::{Figure, Source, count, percent, share};
-use crate::report::cell::Users;
-use crate::report::counts::Counts;
+use crate::report::counts::Brief;
 use crate::report::draw::lines::{Line, draw};
 use crate::report::table::{Kind, Table};
 use std::collections::BTreeMap;
@@ -14,12 +13,14 @@ const SHOWN: usize = 6;
 pub fn figure(source: &Source) -> Figure {
     let columns = [("month", Kind::Text), ("package", Kind::Text), ("version", Kind::Text), ("users", Kind::Count)];
     let mut table = Table::new(&columns);
-    for (period, counts) in source.months {
-        for (package, version, users) in versions(source, &counts.version_users) {
+    for (period, brief) in source.months {
+        for (package, version, users) in
+            versions(source, brief.version_users.iter().map(|(word, users)| (*word, *users)))
+        {
             table.push([period.name.as_str().into(), package.into(), version.into(), users.into()]);
         }
     }
-    let all = versions(source, &source.counts.version_users);
+    let all = versions(source, source.counts.version_users.iter().map(|(word, users)| (*word, users.count())));
     let mut by_package: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
     for (package, version, users) in all {
         by_package.entry(package).or_default().push((version, users));
@@ -43,14 +44,11 @@ pub fn figure(source: &Source) -> Figure {
         let months: Vec<String> = source.months.iter().map(|(period, _)| period.name.clone()).collect();
         let lines = versions.iter().map(|(version, _)| {
             let word = format!("{package} {version}");
-            let of_month = |counts: &Counts| {
-                let users = counts.version_users.iter().find(|(number, _)| source.name(**number) == word);
-                users.map(|(_, users)| users.count() as f64)
+            let of_month = |brief: &Brief| {
+                let users = brief.version_users.iter().find(|(number, _)| source.name(**number) == word);
+                users.map(|(_, users)| *users as f64)
             };
-            Line {
-                name: version.to_string(),
-                values: source.months.iter().map(|(_, counts)| of_month(counts)).collect(),
-            }
+            Line { name: version.to_string(), values: source.months.iter().map(|(_, brief)| of_month(brief)).collect() }
         });
         drawing = Some(draw(&title, "unique users in the month", &months, &lines.collect::<Vec<_>>()));
     }
@@ -58,13 +56,11 @@ pub fn figure(source: &Source) -> Figure {
 }
 
 /// Package, version and users, by package and version.
-fn versions<'a>(source: &'a Source, users: &BTreeMap<u32, Users>) -> Vec<(&'a str, &'a str, u64)> {
-    let mut all: Vec<(&str, &str, u64)> = users
-        .iter()
-        .filter_map(|(word, users)| {
-            source.name(*word).split_once(' ').map(|(package, version)| (package, version, users.count()))
-        })
-        .collect();
+fn versions<'a>(source: &'a Source, users: impl Iterator<Item = (u32, u64)>) -> Vec<(&'a str, &'a str, u64)> {
+    let named = users.filter_map(|(word, users)| {
+        source.name(word).split_once(' ').map(|(package, version)| (package, version, users))
+    });
+    let mut all: Vec<(&str, &str, u64)> = named.collect();
     all.sort_unstable();
     all
 }

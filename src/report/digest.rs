@@ -1,0 +1,186 @@
+//! What each calendar month comes to: its rows put together once, because most questions are about whole months.
+//!
+//! Alike rows are one with their number; rows of one job are one where no other month has any of it.
+
+use super::join::Joiner;
+use super::model::{JobKind, JobRow, Model, UserRow};
+use super::parallel::side_by_side;
+use super::period::{By, Period};
+use crate::words::Quick;
+use chrono::NaiveDate;
+use std::collections::HashMap;
+use std::mem;
+
+/// A calendar month.
+pub struct Digest {
+    /// Its days, as far as there are rows.
+    period: Period,
+    /// Its jobs, but for the others below.
+    pub jobs: Vec<Alike>,
+    /// The same jobs, in the order of their nodes.
+    pub sizes: Vec<OfSize>,
+    /// Rows of jobs that another month has as well, or several lists: their places in [`Model::jobs`].
+    pub others: Vec<u32>,
+    pub users: Vec<Processes>,
+    /// Their kinds, in the order of their users.
+    pub by_user: Vec<u32>,
+}
+
+/// Jobs of a kind.
+#[derive(Clone, Copy)]
+pub struct Alike {
+    /// In [`Model::job_kinds`].
+    pub kind: u32,
+    pub jobs: u32,
+    /// Nodes times milliseconds.
+    pub node_millis: u128,
+}
+
+/// Jobs of a size that have loaded something.
+#[derive(Clone, Copy)]
+pub struct OfSize {
+    pub num_nodes: u32,
+    /// In [`Model::settings`].
+    pub setting: u32,
+    pub jobs: u32,
+    pub node_millis: u128,
+}
+
+/// What the rows of a kind of users come to.
+#[derive(Clone, Copy)]
+pub struct Processes {
+    /// In [`Model::user_kinds`].
+    pub kind: u32,
+    pub processes: u64,
+    pub weight: f64,
+}
+
+/// Some days of a period.
+pub enum Part<'a> {
+    /// A whole month.
+    Month(&'a Digest),
+    /// Rows of a month of which the period has not all days.
+    Days(&'a [JobRow], &'a [UserRow]),
+}
+
+impl Model {
+    /// What a period is made of, in order.
+    pub fn parts(&self, period: &Period) -> impl Iterator<Item = Part<'_>> {
+        self.digests.iter().filter_map(move |digest| {
+            let common = digest.period.common(period)?;
+            if common == digest.period {
+                return Some(Part::Month(digest));
+            }
+            let jobs = &self.jobs[common.rows(&self.jobs, |row| row.date)];
+            Some(Part::Days(jobs, &self.users[common.rows(&self.users, |row| row.date)]))
+        })
+    }
+
+    /// Makes the digests: to be done when all rows are there, in order.
+    pub(super) fn digest(&mut self) {
+        let dates = self.jobs.iter().map(|row| row.date).chain(self.users.iter().map(|row| row.date));
+        let (Some(first), Some(last)) = (dates.clone().min(), dates.max()) else { return };
+        let day = |date| NaiveDate::from_epoch_days(date).expect("as the tables have it, where it is a date");
+        let Ok(whole) = Period::whole(day(first), day(last)) else { return };
+        let months = whole.cut(By::Month);
+        let month_of = |row: &JobRow| months.partition_point(|month| month.to.to_epoch_days() < row.date);
+        // Of each job that has several rows: the month and the list of its first, and whether all are of these.
+        let mut of_one: Vec<Option<(usize, u32, bool)>> = vec![None; self.repeated + 1];
+        let repeated = || self.jobs.iter().filter(|row| row.repeated != 0);
+        for row in repeated() {
+            let this = (month_of(row), self.settings.get(self.job_kinds.get(row.kind).setting).list);
+            match &mut of_one[row.repeated as usize] {
+                Some((month, list, is_one)) => *is_one &= (*month, *list) == this,
+                first => *first = Some((this.0, this.1, true)),
+            }
+        }
+        let is_one: Vec<bool> = of_one.into_iter().map(|job| job.is_some_and(|(.., is_one)| is_one)).collect();
+        let mut joiner = Joiner::new(mem::take(&mut self.sets), mem::take(&mut self.text_sets), self.repeated);
+        for row in repeated().filter(|row| is_one[row.repeated as usize]) {
+            let JobKind { setting, what } = self.job_kinds.get(row.kind);
+            joiner.add(self.settings.get(*setting), what, row);
+        }
+        let joined: Vec<JobRow> = joiner
+            .take()
+            .into_iter()
+            .map(|job| {
+                let setting = self.settings.number(job.setting);
+                JobRow { kind: self.job_kinds.number(JobKind { setting, what: job.what }), ..job.row }
+            })
+            .collect();
+        (self.sets, self.text_sets) = (joiner.sets, joiner.text_sets);
+        let model = &*self;
+        let places = || vec![0; model.job_kinds.all().len().max(model.user_kinds.all().len())];
+        self.digests = side_by_side(&months, places, |month, places| {
+            let range = month.rows(&model.jobs, |row| row.date);
+            let is_other = |row: &JobRow| row.repeated != 0 && !is_one[row.repeated as usize];
+            let places_of_rows = (range.start as u32..).zip(&model.jobs[range.clone()]);
+            let others = places_of_rows.filter(|(_, row)| is_other(row)).map(|(place, _)| place).collect();
+            let single = model.jobs[range].iter().filter(|row| row.repeated == 0);
+            let jobs = single.chain(&joined[month.rows(&joined, |row| row.date)]);
+            let users = processes(&model.users[month.rows(&model.users, |row| row.date)], places);
+            let mut by_user: Vec<u32> = users.iter().map(|of| of.kind).collect();
+            by_user.sort_by_key(|kind| model.user_of(*kind));
+            Digest {
+                jobs: alike(jobs.clone(), places),
+                sizes: sizes(model, jobs),
+                others,
+                users,
+                by_user,
+                period: month.clone(),
+            }
+        });
+    }
+}
+
+/// Jobs by kind, in the order of their first. By the number of a kind, `places` has where it is, counted from 1; it has
+/// nothing before and after.
+fn alike<'a>(rows: impl Iterator<Item = &'a JobRow>, places: &mut [u32]) -> Vec<Alike> {
+    let mut all: Vec<Alike> = Vec::new();
+    for row in rows {
+        let place = &mut places[row.kind as usize];
+        if *place == 0 {
+            all.push(Alike { kind: row.kind, jobs: 0, node_millis: 0 });
+            *place = all.len() as u32;
+        }
+        let alike = &mut all[*place as usize - 1];
+        alike.jobs += 1;
+        alike.node_millis += row.node_millis();
+    }
+    all.iter().for_each(|alike| places[alike.kind as usize] = 0);
+    all
+}
+
+/// Rows of users by kind, likewise.
+fn processes(rows: &[UserRow], places: &mut [u32]) -> Vec<Processes> {
+    let mut all: Vec<Processes> = Vec::new();
+    for row in rows {
+        let place = &mut places[row.kind as usize];
+        if *place == 0 {
+            all.push(Processes { kind: row.kind, processes: 0, weight: 0.0 });
+            *place = all.len() as u32;
+        }
+        let alike = &mut all[*place as usize - 1];
+        alike.processes += u64::from(row.processes);
+        alike.weight += row.weight;
+    }
+    all.iter().for_each(|alike| places[alike.kind as usize] = 0);
+    all
+}
+
+/// Jobs that have loaded something, by setting and nodes.
+fn sizes<'a>(model: &Model, rows: impl Iterator<Item = &'a JobRow>) -> Vec<OfSize> {
+    let mut sizes: HashMap<(u32, u32), OfSize, Quick> = HashMap::default();
+    for row in rows {
+        let JobKind { setting, what } = *model.job_kinds.get(row.kind);
+        if what.packages != 0 {
+            let size = OfSize { num_nodes: row.num_nodes, setting, jobs: 0, node_millis: 0 };
+            let size = sizes.entry((row.num_nodes, setting)).or_insert(size);
+            size.jobs += 1;
+            size.node_millis += row.node_millis();
+        }
+    }
+    let mut sizes: Vec<OfSize> = sizes.into_values().collect();
+    sizes.sort_unstable_by_key(|size| (size.num_nodes, size.setting));
+    sizes
+}
