@@ -62,6 +62,12 @@ impl Cell {
         self.users.add(user);
     }
 
+    /// Nothing is in it any more; it keeps its room.
+    pub fn clear(&mut self) {
+        (self.jobs, self.node_millis) = (0, 0);
+        self.users.bits.clear();
+    }
+
     /// Nodes times hours: approximate, because only the time between the first and the last that was heard of a job is known.
     pub fn node_hours(&self) -> f64 {
         self.node_millis as f64 / 3_600_000.0

@@ -6,7 +6,7 @@
 use super::cell::{Cell, Users};
 use super::digest::Part;
 use super::join::Joiner;
-use super::model::{Model, Setting, UserKind, What};
+use super::model::{JobKind, Model, Rate, Setting, UserKind, What};
 use super::parallel::side_by_side;
 use super::period::{By, Period};
 use super::protect::{Tally, protect};
@@ -172,21 +172,30 @@ enum Done {
 /// What each thread that counts has for itself.
 struct Own {
     joiner: Joiner,
-    /// By the number of a kind of jobs: which of some lots is of it, counted from 1.
-    places: Vec<u32>,
+    /// By the number of a kind: its jobs. There are none whenever it is not used.
+    jobs: Vec<Amount>,
+}
+
+/// Some jobs, and nodes times milliseconds.
+#[derive(Clone, Copy, Default)]
+struct Amount {
+    jobs: u64,
+    node_millis: u128,
 }
 
 impl Own {
     fn new(model: &Model) -> Self {
         let joiner = Joiner::new(model.sets.clone(), model.text_sets.clone(), model.repeated);
-        Own { joiner, places: vec![0; model.job_kinds.all().len()] }
+        Own { joiner, jobs: vec![Amount::default(); model.job_kinds.all().len()] }
     }
 }
 
 /// Jobs of one kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Lot {
-    pub setting: Setting,
+    pub user: u32,
+    pub rate: Rate,
+    pub is_jupyter: bool,
     pub what: What,
     pub jobs: u64,
     /// Nodes times milliseconds.
@@ -250,20 +259,20 @@ impl Counts {
     ) -> Self {
         let mut counts = Counts::new();
         let lots = lots(model, selection, period, own);
-        let (sampled, listed): (Vec<Lot>, Vec<Lot>) = lots.into_iter().partition(|lot| lot.setting.rate.is_sample());
+        let sampled = || lots.iter().filter(|lot| lot.rate.is_sample());
+        let listed = || lots.iter().filter(|lot| !lot.rate.is_sample());
         let Joiner { sets, text_sets, .. } = &own.joiner;
         if let Some(tally) = tally {
-            listed.iter().for_each(|lot| tally.add(lot, sets, text_sets, false));
-            sampled.iter().for_each(|lot| tally.add(lot, sets, text_sets, true));
+            listed().for_each(|lot| tally.add(lot, sets, text_sets, false));
+            sampled().for_each(|lot| tally.add(lot, sets, text_sets, true));
         }
-        let (empty, listed): (Vec<Lot>, Vec<Lot>) = listed.into_iter().partition(|lot| lot.what.packages == 0);
-        empty.iter().for_each(|lot| lot.add_to(&mut counts.empty_jobs));
-        counts.add_listed(&listed, sets, text_sets);
-        for lot in &sampled {
-            counts.rate = counts.rate.min(lot.setting.rate.get());
+        listed().filter(|lot| lot.what.packages == 0).for_each(|lot| lot.add_to(&mut counts.empty_jobs));
+        counts.add_listed(listed().filter(|lot| lot.what.packages != 0), sets, text_sets);
+        for lot in sampled() {
+            counts.rate = counts.rate.min(lot.rate.get());
             lot.add_to(&mut counts.sampled);
         }
-        for (packages, cell) in cells(&sampled, |lot| lot.what.packages) {
+        for (packages, cell) in cells(sampled(), |lot| lot.what.packages) {
             for name in sets.members(packages).iter() {
                 counts.sampled_names.entry(*name).or_default().unite(&cell);
             }
@@ -410,73 +419,122 @@ impl Counts {
         counts
     }
 
-    /// Jobs that have loaded something.
-    fn add_listed(&mut self, lots: &[Lot], sets: &Sets, text_sets: &Sets) {
-        for (packages, cell) in cells(lots, |lot| lot.what.packages) {
-            self.jobs.unite(&cell);
-            let packages = sets.members(packages);
-            for (at, name) in packages.iter().enumerate() {
-                self.package_jobs.entry(*name).or_default().unite(&cell);
-                for other in &packages[at + 1..] {
-                    self.pairs.entry((*name, *other)).or_default().both += cell.jobs;
+    /// Jobs that have loaded something. Those that have loaded the same are put together first.
+    fn add_listed<'a>(&mut self, lots: impl Iterator<Item = &'a Lot>, sets: &Sets, text_sets: &Sets) {
+        let mut order: Vec<(u32, &Lot)> = lots.map(|lot| (lot.what.packages, lot)).collect();
+        order.sort_by_key(|(packages, _)| *packages);
+        let [mut package_sizes, mut package_exits] = [(); 2].map(|()| HashMap::<(u32, u32), Cell, Quick>::default());
+        let mut package_jobs: HashMap<u32, Cell, Quick> = HashMap::default();
+        let [mut all, mut classes, mut directs, mut endings, mut environments] = [(); 5].map(|()| Few::default());
+        for same in order.chunk_by(|(packages, _), (others, _)| packages == others) {
+            for (_, lot) in same {
+                lot.add_to(all.cell(0));
+                lot.add_to(classes.cell(lot.what.class));
+                lot.add_to(directs.cell(lot.what.direct));
+                lot.add_to(endings.cell(lot.what.exits));
+                lot.add_to(environments.cell(lot.what.environments));
+                if lot.is_jupyter {
+                    lot.add_to(&mut self.jupyter_jobs);
+                }
+            }
+            let packages = sets.members(same[0].0);
+            for (_, cell) in all.drain() {
+                self.jobs.unite(cell);
+                for (at, name) in packages.iter().enumerate() {
+                    package_jobs.entry(*name).or_default().unite(cell);
+                    for other in &packages[at + 1..] {
+                        self.pairs.entry((*name, *other)).or_default().both += cell.jobs;
+                    }
+                }
+            }
+            for (class, cell) in classes.drain() {
+                packages.iter().for_each(|name| package_sizes.entry((*name, class)).or_default().unite(cell));
+            }
+            for (direct, cell) in directs.drain() {
+                let direct = sets.members(direct);
+                for name in packages.iter().filter(|name| direct.binary_search(name).is_ok()) {
+                    self.direct_jobs.entry(*name).or_default().unite(cell);
+                }
+            }
+            for (exits, cell) in endings.drain() {
+                for exit in text_sets.members(exits).iter() {
+                    self.exits.entry(*exit).or_default().unite(cell);
+                    packages.iter().for_each(|name| package_exits.entry((*name, *exit)).or_default().unite(cell));
+                }
+            }
+            for (environments, cell) in environments.drain() {
+                for class in text_sets.members(environments).iter() {
+                    self.environment_jobs.entry(*class).or_default().unite(cell);
                 }
             }
         }
-        for lot in lots.iter().filter(|lot| lot.setting.is_jupyter) {
-            lot.add_to(&mut self.jupyter_jobs);
-        }
-        for ((packages, class), cell) in cells(lots, |lot| (lot.what.packages, lot.what.class)) {
-            for name in sets.members(packages).iter() {
-                self.package_sizes.entry((*name, class)).or_default().unite(&cell);
-            }
-        }
-        for ((packages, direct), cell) in cells(lots, |lot| (lot.what.packages, lot.what.direct)) {
-            let direct = sets.members(direct);
-            for name in sets.members(packages).iter().filter(|name| direct.binary_search(name).is_ok()) {
-                self.direct_jobs.entry(*name).or_default().unite(&cell);
-            }
-        }
-        for (environments, cell) in cells(lots, |lot| lot.what.environments) {
-            for class in text_sets.members(environments).iter() {
-                self.environment_jobs.entry(*class).or_default().unite(&cell);
-            }
-        }
-        for ((packages, exits), cell) in cells(lots, |lot| (lot.what.packages, lot.what.exits)) {
-            for exit in text_sets.members(exits).iter() {
-                self.exits.entry(*exit).or_default().unite(&cell);
-                for name in sets.members(packages).iter() {
-                    self.package_exits.entry((*name, *exit)).or_default().unite(&cell);
+        self.package_jobs = package_jobs.into_iter().collect();
+        self.package_sizes = package_sizes.into_iter().collect();
+        self.package_exits = package_exits.into_iter().collect();
+    }
+}
+
+/// Cells by something that only few differ in. What they were made in is used again.
+#[derive(Default)]
+struct Few {
+    cells: Vec<(u32, Cell)>,
+    /// How many of them are in use.
+    used: usize,
+}
+
+impl Few {
+    fn cell(&mut self, key: u32) -> &mut Cell {
+        let place = self.cells[..self.used].iter().position(|(own, _)| *own == key).unwrap_or_else(|| {
+            match self.cells.get_mut(self.used) {
+                Some((own, cell)) => {
+                    *own = key;
+                    cell.clear();
                 }
+                None => self.cells.push((key, Cell::default())),
             }
-        }
+            self.used += 1;
+            self.used - 1
+        });
+        &mut self.cells[place].1
+    }
+
+    /// All of them, which are not in use afterwards.
+    fn drain(&mut self) -> impl Iterator<Item = (u32, &Cell)> {
+        self.cells[..mem::take(&mut self.used)].iter().map(|(key, cell)| (*key, cell))
     }
 }
 
 impl Lot {
     fn add_to(&self, cell: &mut Cell) {
-        cell.add(self.setting.username, self.jobs, self.node_millis);
+        cell.add(self.user, self.jobs, self.node_millis);
     }
 }
 
 /// The jobs of a period by kind, and those by themselves that have several rows.
 fn lots(model: &Model, selection: &Selection, period: &Period, own: &mut Own) -> Vec<Lot> {
-    let (mut lots, mut kinds) = (Vec::new(), Vec::new());
-    let Own { joiner, places } = own;
-    selection.jobs(model, period, joiner, |Found { kind, setting, what, jobs, node_millis }| {
-        let lot = Lot { setting: *setting, what: *what, jobs, node_millis };
-        let Some(kind) = kind else { return lots.push(lot) };
-        let place = &mut places[kind as usize];
-        if *place == 0 {
-            lots.push(lot);
-            kinds.push(kind);
-            *place = lots.len() as u32;
-        } else {
-            let own = &mut lots[*place as usize - 1];
-            own.jobs += jobs;
-            own.node_millis += node_millis;
+    let lot = |setting: &Setting, what: &What, Amount { jobs, node_millis }: Amount| Lot {
+        user: setting.username,
+        rate: setting.rate,
+        is_jupyter: setting.is_jupyter,
+        what: *what,
+        jobs,
+        node_millis,
+    };
+    let mut lots = Vec::new();
+    selection.jobs(model, period, &mut own.joiner, |Found { kind, setting, what, jobs, node_millis }| match kind {
+        Some(kind) => {
+            let amount = &mut own.jobs[kind as usize];
+            amount.jobs += jobs;
+            amount.node_millis += node_millis;
         }
+        None => lots.push(lot(setting, what, Amount { jobs, node_millis })),
     });
-    kinds.into_iter().for_each(|kind| places[kind as usize] = 0);
+    let kinds = model.job_kinds.all().iter().zip(&mut own.jobs);
+    lots.extend(
+        kinds
+            .filter(|(_, amount)| amount.jobs > 0)
+            .map(|(JobKind { setting, what }, amount)| lot(model.settings.get(*setting), what, mem::take(amount))),
+    );
     lots
 }
 
@@ -541,7 +599,7 @@ fn by_member(of_sets: UsersOfSets, sets: &Sets, members: usize) -> BTreeMap<u32,
 }
 
 /// Jobs by something that many have.
-fn cells<K: Eq + Hash>(lots: &[Lot], key: impl Fn(&Lot) -> K) -> HashMap<K, Cell, Quick> {
+fn cells<'a, K: Eq + Hash>(lots: impl Iterator<Item = &'a Lot>, key: impl Fn(&Lot) -> K) -> HashMap<K, Cell, Quick> {
     let mut cells: HashMap<K, Cell, Quick> = HashMap::default();
     for lot in lots {
         lot.add_to(cells.entry(key(lot)).or_default());

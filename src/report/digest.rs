@@ -6,9 +6,7 @@ use super::join::Joiner;
 use super::model::{JobKind, JobRow, Model, UserRow};
 use super::parallel::side_by_side;
 use super::period::{By, Period};
-use crate::words::Quick;
 use chrono::NaiveDate;
-use std::collections::HashMap;
 use std::mem;
 
 /// A calendar month.
@@ -77,18 +75,25 @@ impl Model {
     }
 
     /// Makes the digests: to be done when all rows are there, in order.
-    pub(super) fn digest(&mut self) {
-        let dates = self.jobs.iter().map(|row| row.date).chain(self.users.iter().map(|row| row.date));
-        let (Some(first), Some(last)) = (dates.clone().min(), dates.max()) else { return };
+    ///
+    /// `repeated` are the places of rows of jobs that have several.
+    pub(super) fn digest(&mut self, repeated: &[u32]) {
+        let ends = [self.jobs.first().map(|row| row.date), self.users.first().map(|row| row.date)];
+        let first = ends.into_iter().flatten().min();
+        let ends = [self.jobs.last().map(|row| row.date), self.users.last().map(|row| row.date)];
+        let (Some(first), Some(last)) = (first, ends.into_iter().flatten().max()) else { return };
         let day = |date| NaiveDate::from_epoch_days(date).expect("as the tables have it, where it is a date");
         let Ok(whole) = Period::whole(day(first), day(last)) else { return };
         let months = whole.cut(By::Month);
-        let month_of = |row: &JobRow| months.partition_point(|month| month.to.to_epoch_days() < row.date);
         // Of each job that has several rows: the month and the list of its first, and whether all are of these.
         let mut of_one: Vec<Option<(usize, u32, bool)>> = vec![None; self.repeated + 1];
-        let repeated = || self.jobs.iter().filter(|row| row.repeated != 0);
-        for row in repeated() {
-            let this = (month_of(row), self.settings.get(self.job_kinds.get(row.kind).setting).list);
+        let rows = || repeated.iter().map(|place| &self.jobs[*place as usize]);
+        let mut month = 0;
+        for row in rows() {
+            while months[month].to.to_epoch_days() < row.date {
+                month += 1;
+            }
+            let this = (month, self.settings.get(self.job_kinds.get(row.kind).setting).list);
             match &mut of_one[row.repeated as usize] {
                 Some((month, list, is_one)) => *is_one &= (*month, *list) == this,
                 first => *first = Some((this.0, this.1, true)),
@@ -96,7 +101,7 @@ impl Model {
         }
         let is_one: Vec<bool> = of_one.into_iter().map(|job| job.is_some_and(|(.., is_one)| is_one)).collect();
         let mut joiner = Joiner::new(mem::take(&mut self.sets), mem::take(&mut self.text_sets), self.repeated);
-        for row in repeated().filter(|row| is_one[row.repeated as usize]) {
+        for row in rows().filter(|row| is_one[row.repeated as usize]) {
             let JobKind { setting, what } = self.job_kinds.get(row.kind);
             joiner.add(self.settings.get(*setting), what, row);
         }
@@ -110,12 +115,14 @@ impl Model {
             .collect();
         (self.sets, self.text_sets) = (joiner.sets, joiner.text_sets);
         let model = &*self;
-        let places = || vec![0; model.job_kinds.all().len().max(model.user_kinds.all().len())];
+        let kinds = model.job_kinds.all().len().max(model.user_kinds.all().len());
+        let places = || vec![0; kinds.max(model.settings.all().len())];
         self.digests = side_by_side(&months, places, |month, places| {
             let range = month.rows(&model.jobs, |row| row.date);
-            let is_other = |row: &JobRow| row.repeated != 0 && !is_one[row.repeated as usize];
-            let places_of_rows = (range.start as u32..).zip(&model.jobs[range.clone()]);
-            let others = places_of_rows.filter(|(_, row)| is_other(row)).map(|(place, _)| place).collect();
+            let among = |place: usize| repeated.partition_point(|other| (*other as usize) < place);
+            let repeated = &repeated[among(range.start)..among(range.end)];
+            let is_other = |place: &&u32| !is_one[model.jobs[**place as usize].repeated as usize];
+            let others = repeated.iter().filter(is_other).copied().collect();
             let single = model.jobs[range].iter().filter(|row| row.repeated == 0);
             let jobs = single.chain(&joined[month.rows(&joined, |row| row.date)]);
             let users = processes(&model.users[month.rows(&model.users, |row| row.date)], places);
@@ -123,7 +130,7 @@ impl Model {
             by_user.sort_by_key(|kind| model.user_of(*kind));
             Digest {
                 jobs: alike(jobs.clone(), places),
-                sizes: sizes(model, jobs),
+                sizes: sizes(model, jobs, places),
                 others,
                 users,
                 by_user,
@@ -133,8 +140,8 @@ impl Model {
     }
 }
 
-/// Jobs by kind, in the order of their first. By the number of a kind, `places` has where it is, counted from 1; it has
-/// nothing before and after.
+/// Jobs by kind, in the order of kinds. By the number of a kind, `places` has where it is, counted from 1; it has nothing
+/// before and after.
 fn alike<'a>(rows: impl Iterator<Item = &'a JobRow>, places: &mut [u32]) -> Vec<Alike> {
     let mut all: Vec<Alike> = Vec::new();
     for row in rows {
@@ -147,11 +154,11 @@ fn alike<'a>(rows: impl Iterator<Item = &'a JobRow>, places: &mut [u32]) -> Vec<
         alike.jobs += 1;
         alike.node_millis += row.node_millis();
     }
-    all.iter().for_each(|alike| places[alike.kind as usize] = 0);
-    all
+    let taken = places.iter_mut().filter(|place| **place != 0).map(mem::take);
+    taken.map(|place| all[place as usize - 1]).collect()
 }
 
-/// Rows of users by kind, likewise.
+/// Rows of users by kind, in the order of their first.
 fn processes(rows: &[UserRow], places: &mut [u32]) -> Vec<Processes> {
     let mut all: Vec<Processes> = Vec::new();
     for row in rows {
@@ -168,19 +175,27 @@ fn processes(rows: &[UserRow], places: &mut [u32]) -> Vec<Processes> {
     all
 }
 
-/// Jobs that have loaded something, by setting and nodes.
-fn sizes<'a>(model: &Model, rows: impl Iterator<Item = &'a JobRow>) -> Vec<OfSize> {
-    let mut sizes: HashMap<(u32, u32), OfSize, Quick> = HashMap::default();
-    for row in rows {
-        let JobKind { setting, what } = *model.job_kinds.get(row.kind);
-        if what.packages != 0 {
-            let size = OfSize { num_nodes: row.num_nodes, setting, jobs: 0, node_millis: 0 };
-            let size = sizes.entry((row.num_nodes, setting)).or_insert(size);
+/// Jobs that have loaded something, by nodes and setting. `places` is by the number of a setting here.
+fn sizes<'a>(model: &Model, rows: impl Iterator<Item = &'a JobRow>, places: &mut [u32]) -> Vec<OfSize> {
+    let kind = |row: &JobRow| model.job_kinds.get(row.kind);
+    let loaded = rows.filter(|row| kind(row).what.packages != 0);
+    let mut rows: Vec<(u32, &JobRow)> = loaded.map(|row| (row.num_nodes, row)).collect();
+    rows.sort_unstable_by_key(|(num_nodes, _)| *num_nodes);
+    let mut all: Vec<OfSize> = Vec::new();
+    for rows in rows.chunk_by(|(one, _), (other, _)| one == other) {
+        let first = all.len();
+        for (_, row) in rows {
+            let setting = kind(row).setting;
+            let place = &mut places[setting as usize];
+            if *place == 0 {
+                all.push(OfSize { num_nodes: row.num_nodes, setting, jobs: 0, node_millis: 0 });
+                *place = all.len() as u32;
+            }
+            let size = &mut all[*place as usize - 1];
             size.jobs += 1;
             size.node_millis += row.node_millis();
         }
+        all[first..].iter().for_each(|size| places[size.setting as usize] = 0);
     }
-    let mut sizes: Vec<OfSize> = sizes.into_values().collect();
-    sizes.sort_unstable_by_key(|size| (size.num_nodes, size.setting));
-    sizes
+    all
 }

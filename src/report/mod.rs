@@ -34,6 +34,7 @@ use crate::{progress, reduce, stdout, synth};
 use anyhow::{Context, Result};
 use counts::{Brief, Counts};
 use figures::Source;
+use parallel::side_by_side;
 use period::Period;
 use serde_json::json;
 use std::fs;
@@ -128,15 +129,17 @@ impl Report<'_> {
     fn files(&self, folder: &Path, figures: &[Figure]) -> Result<()> {
         let folder = folder.join("figures");
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        for figure in figures {
-            let file = |suffix: &str| folder.join(format!("{}.{suffix}", figure.key));
-            write(&file("csv"), figure.table.csv())?;
-            write(&file("parquet"), figure.table.parquet()?)?;
-            if let Some(drawing) = &figure.drawing {
-                write(&file("svg"), draw::alone(drawing))?;
-            }
-        }
-        Ok(())
+        let written = side_by_side(
+            figures,
+            || (),
+            |figure, ()| -> Result<()> {
+                let file = |suffix: &str| folder.join(format!("{}.{suffix}", figure.key));
+                write(&file("csv"), figure.table.csv())?;
+                write(&file("parquet"), figure.table.parquet()?)?;
+                figure.drawing.as_ref().map_or(Ok(()), |drawing| write(&file("svg"), draw::alone(drawing)))
+            },
+        );
+        written.into_iter().collect()
     }
 
     fn title(&self, period: &Period) -> String {

@@ -258,7 +258,7 @@ impl Model {
         let key = |row: &JobRow| row.key ^ u64::from(is_sample[row.kind as usize]);
         let seen = Seen::of(jobs.iter().map(key));
         let mut numbers: HashMap<u64, (usize, u32), Quick> = HashMap::default();
-        let mut last = 0;
+        let (mut last, mut rows) = (0, Vec::new());
         for at in 0..jobs.len() {
             let key = key(&jobs[at]);
             if !seen.perhaps_again(key) {
@@ -270,12 +270,15 @@ impl Model {
                     last += 1;
                     *number = last;
                     jobs[*first].repeated = last;
+                    rows.push(*first as u32);
                 }
                 jobs[at].repeated = *number;
+                rows.push(at as u32);
             }
         }
+        rows.sort_unstable();
         self.repeated = last as usize;
-        self.digest();
+        self.digest(&rows);
     }
 }
 

@@ -48,7 +48,7 @@ impl Tally {
     /// Adds jobs, as [`Counts`] does.
     pub fn add(&mut self, lot: &Lot, sets: &Sets, text_sets: &Sets, is_sample: bool) {
         let (what, jobs) = (&lot.what, lot.jobs as i64);
-        let mut add = |by: By| *self.jobs.entry(by).or_default().entry(lot.setting.username).or_default() += jobs;
+        let mut add = |by: By| *self.jobs.entry(by).or_default().entry(lot.user).or_default() += jobs;
         let packages = sets.members(what.packages);
         if is_sample {
             add(By::Sampled);
@@ -64,7 +64,7 @@ impl Tally {
         let exits = text_sets.members(what.exits);
         add(By::All);
         add(By::Size(size));
-        if lot.setting.is_jupyter {
+        if lot.is_jupyter {
             add(By::Jupyter);
         }
         text_sets.members(what.environments).iter().for_each(|class| add(By::Environment(*class)));

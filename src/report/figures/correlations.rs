@@ -33,10 +33,15 @@ pub fn figure(source: &Source) -> Figure {
         ("correlation", Kind::Real),
     ];
     let mut table = Table::new(&columns);
+    let mut strongest = vec![0.0_f64; packages.len()];
     for (at, one) in packages.iter().enumerate() {
-        for other in &packages[at + 1..] {
+        for (place, other) in packages.iter().enumerate().skip(at + 1) {
             let Some([both, of_one, of_other, all]) = pair(*one, *other) else { continue };
-            let value: Value = pearson(all, of_one, of_other, both).into();
+            let coefficient = pearson(all, of_one, of_other, both);
+            for place in [at, place] {
+                strongest[place] = coefficient.map_or(strongest[place], |value| strongest[place].max(value));
+            }
+            let value: Value = coefficient.into();
             // Those that never meet are told from the rest by being absent, but for what is undefined.
             if both > 0 || value == Value::Missing {
                 let (one, other) = (source.name(one.0), source.name(other.0));
@@ -46,15 +51,12 @@ pub fn figure(source: &Source) -> Figure {
     }
     // Shown are those that have to do with each other, above all; then the most used.
     let (low, high) = source.wishes.clip;
-    let strongest = |one: &(u32, u64)| {
-        let others = packages.iter().filter(|other| other.0 != one.0);
-        others.filter_map(|other| coefficient(*one, *other)).fold(0.0, f64::max)
-    };
     let enough = (all / 1000).max(2);
     let mut shown: Vec<(u32, u64, f64)> = packages
         .iter()
-        .filter(|package| package.1 >= enough)
-        .map(|package| (package.0, package.1, strongest(package)))
+        .zip(strongest)
+        .filter(|((_, jobs), _)| *jobs >= enough)
+        .map(|((package, jobs), strongest)| (*package, *jobs, strongest))
         .collect();
     shown.sort_by(|one, other| (other.2 >= low).cmp(&(one.2 >= low)).then(other.1.cmp(&one.1)));
     shown.truncate(SHOWN);
