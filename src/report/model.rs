@@ -4,6 +4,7 @@
 //! millions of rows, and what is counted is counted by kinds.
 
 use super::digest::Digest;
+use super::parallel::side_by_side;
 use crate::tables::write::Day;
 use crate::words::{Quick, Sets, Words};
 use ahash::RandomState;
@@ -11,6 +12,7 @@ use chrono::NaiveDate;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
+use std::thread;
 
 /// What was read.
 #[derive(Default)]
@@ -256,30 +258,36 @@ impl Model {
         let is_sample: Vec<bool> =
             job_kinds.all().iter().map(|kind| settings.get(kind.setting).rate.is_sample()).collect();
         let key = |row: &JobRow| row.key ^ u64::from(is_sample[row.kind as usize]);
-        let seen = Seen::of(jobs.iter().map(key));
-        let mut numbers: HashMap<u64, (usize, u32), Quick> = HashMap::default();
-        let (mut last, mut rows) = (0, Vec::new());
-        for at in 0..jobs.len() {
-            let key = key(&jobs[at]);
-            if !seen.perhaps_again(key) {
-                continue;
-            }
-            let (first, number) = numbers.entry(key).or_insert((at, 0));
-            if *first != at {
-                if *number == 0 {
-                    last += 1;
-                    *number = last;
-                    jobs[*first].repeated = last;
-                    rows.push(*first as u32);
-                }
-                jobs[at].repeated = *number;
-                rows.push(at as u32);
+        // Each processor has its share of the keys.
+        let shares: Vec<u64> = (0..thread::available_parallelism().map_or(1, usize::from).min(16) as u64).collect();
+        let found = side_by_side(
+            &shares,
+            || (),
+            |share, ()| {
+                let is_own = |(key, _): &(u64, u32)| (key >> 32) % shares.len() as u64 == *share;
+                again(|| jobs.iter().map(key).zip(0..).filter(is_own), jobs.len() / shares.len())
+            },
+        );
+        let mut places = Vec::new();
+        for rows in found.iter().flat_map(|found| found.chunk_by(|(one, _), (other, _)| one == other)) {
+            self.repeated += 1;
+            for (_, place) in rows {
+                self.jobs[*place as usize].repeated = self.repeated as u32;
+                places.push(*place);
             }
         }
-        rows.sort_unstable();
-        self.repeated = last as usize;
-        self.digest(&rows);
+        places.sort_unstable();
+        self.digest(&places);
     }
+}
+
+/// Of the places of rows by their keys, those whose key others have as well, by key. There are about so many rows.
+fn again<I: Iterator<Item = (u64, u32)>>(keys: impl Fn() -> I, rows: usize) -> Vec<(u64, u32)> {
+    let seen = Seen::of(keys().map(|(key, _)| key), rows);
+    let mut perhaps: Vec<(u64, u32)> = keys().filter(|(key, _)| seen.perhaps_again(*key)).collect();
+    perhaps.sort_unstable();
+    let jobs = perhaps.chunk_by(|(one, _), (other, _)| one == other);
+    jobs.filter(|rows| rows.len() > 1).flatten().copied().collect()
 }
 
 /// Which of many keys may be there again: most are not, and need not be looked up.
@@ -289,9 +297,9 @@ struct Seen {
 }
 
 impl Seen {
-    fn of(keys: impl ExactSizeIterator<Item = u64>) -> Self {
+    fn of(keys: impl Iterator<Item = u64>, about: usize) -> Self {
         // One key in so many places by chance has another one's: 3 of 100.
-        let places = (keys.len().max(2) * 32).next_power_of_two();
+        let places = (about.max(2) * 32).next_power_of_two();
         let shift = 64 - places.ilog2();
         let (mut once, mut again) = (vec![0_u64; places / 64], vec![0_u64; places / 64]);
         for key in keys {
