@@ -215,7 +215,10 @@ impl Counts {
             &tasks,
             || Own::new(model),
             |task, own| match task {
-                Task::Jobs => Done::Jobs(Box::new(Counts::of_jobs(model, selection, period, own, None))),
+                Task::Jobs => {
+                    let lots = lots(model, selection, period, own);
+                    Done::Jobs(Box::new(Counts::of_lots(&lots, own)))
+                }
                 Task::Sizes => Done::Sizes(selection.sizes(model, period, &mut own.joiner)),
                 Task::Users => Done::Users(Box::new(Counts::of_users(model, selection, period))),
                 Task::Month(month) => Done::Month(month.clone(), Brief::of(model, selection, month, own)),
@@ -239,8 +242,9 @@ impl Counts {
             &months,
             || Own::new(model),
             |month, own| {
-                let mut tally = Tally::default();
-                let mut counts = Counts::of_jobs(model, selection, month, own, Some(&mut tally));
+                let lots = lots(model, selection, month, own);
+                let tally = Tally::of(&lots, &own.joiner.sets, &own.joiner.text_sets);
+                let mut counts = Counts::of_lots(&lots, own);
                 counts.sizes = selection.sizes(model, month, &mut own.joiner);
                 counts.add_users_of(&Counts::of_users(model, selection, month));
                 protect(&mut counts, &tally, least);
@@ -250,22 +254,11 @@ impl Counts {
         months.into_iter().zip(counted).collect()
     }
 
-    fn of_jobs(
-        model: &Model,
-        selection: &Selection,
-        period: &Period,
-        own: &mut Own,
-        tally: Option<&mut Tally>,
-    ) -> Self {
+    fn of_lots(lots: &[Lot], own: &Own) -> Self {
         let mut counts = Counts::new();
-        let lots = lots(model, selection, period, own);
         let sampled = || lots.iter().filter(|lot| lot.rate.is_sample());
         let listed = || lots.iter().filter(|lot| !lot.rate.is_sample());
         let Joiner { sets, text_sets, .. } = &own.joiner;
-        if let Some(tally) = tally {
-            listed().for_each(|lot| tally.add(lot, sets, text_sets, false));
-            sampled().for_each(|lot| tally.add(lot, sets, text_sets, true));
-        }
         listed().filter(|lot| lot.what.packages == 0).for_each(|lot| lot.add_to(&mut counts.empty_jobs));
         counts.add_listed(listed().filter(|lot| lot.what.packages != 0), sets, text_sets);
         for lot in sampled() {

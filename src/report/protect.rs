@@ -14,7 +14,7 @@
 
 use super::cell::{Cell, Users, class};
 use super::counts::{Counts, Lot};
-use crate::words::Sets;
+use crate::words::{Quick, Sets};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Something that jobs are counted by.
@@ -35,22 +35,37 @@ enum By {
     SampledName(u32),
 }
 
-/// How many jobs each user has.
-type Jobs = HashMap<u32, i64>;
+/// How many jobs each user has, in the order of users.
+type Jobs = Vec<(u32, i64)>;
 
 /// The jobs of each user, by everything that is counted.
 #[derive(Default)]
 pub struct Tally {
-    jobs: HashMap<By, Jobs>,
+    jobs: HashMap<By, Jobs, Quick>,
 }
 
 impl Tally {
-    /// Adds jobs, as [`Counts`] does.
-    pub fn add(&mut self, lot: &Lot, sets: &Sets, text_sets: &Sets, is_sample: bool) {
+    /// Of these jobs, counted as [`Counts`] does.
+    pub fn of(lots: &[Lot], sets: &Sets, text_sets: &Sets) -> Self {
+        let mut tally = Tally::default();
+        let mut by_user: Vec<&Lot> = lots.iter().collect();
+        by_user.sort_by_key(|lot| lot.user);
+        by_user.into_iter().for_each(|lot| tally.add(lot, sets, text_sets));
+        tally
+    }
+
+    /// Adds jobs of a user; those of all users before have been added.
+    fn add(&mut self, lot: &Lot, sets: &Sets, text_sets: &Sets) {
         let (what, jobs) = (&lot.what, lot.jobs as i64);
-        let mut add = |by: By| *self.jobs.entry(by).or_default().entry(lot.user).or_default() += jobs;
+        let mut add = |by: By| {
+            let of_users = self.jobs.entry(by).or_default();
+            match of_users.last_mut() {
+                Some((user, own)) if *user == lot.user => *own += jobs,
+                _ => of_users.push((lot.user, jobs)),
+            }
+        };
         let packages = sets.members(what.packages);
-        if is_sample {
+        if lot.rate.is_sample() {
             add(By::Sampled);
             packages.iter().for_each(|name| add(By::SampledName(*name)));
             return;
@@ -80,18 +95,29 @@ impl Tally {
         }
     }
 
+    fn of_users(&self, by: By) -> &[(u32, i64)] {
+        self.jobs.get(&by).map_or(&[], Vec::as_slice)
+    }
+
     fn users(&self, by: By) -> u64 {
-        self.jobs.get(&by).map_or(0, |jobs| jobs.len() as u64)
+        self.of_users(by).len() as u64
     }
 
     /// Whose jobs are left of a total when some others are taken from it, and some added again.
     fn left(&self, total: By, less: &[By], more: &[By]) -> u64 {
-        let of = |by: &By, user: &u32| self.jobs.get(by).and_then(|jobs| jobs.get(user)).copied().unwrap_or_default();
-        let rest = |user: &u32, jobs: i64| {
-            jobs - less.iter().map(|by| of(by, user)).sum::<i64>() + more.iter().map(|by| of(by, user)).sum::<i64>()
+        let less = less.iter().map(|by| (-1, self.of_users(*by)));
+        let mut others: Vec<(i64, &[(u32, i64)])> = less.chain(more.iter().map(|by| (1, self.of_users(*by)))).collect();
+        let is_left = |(user, jobs): &&(u32, i64)| {
+            let mut rest = *jobs;
+            for (sign, of_users) in &mut others {
+                while of_users.first().is_some_and(|(other, _)| other < user) {
+                    *of_users = &of_users[1..];
+                }
+                rest += of_users.first().filter(|(other, _)| other == user).map_or(0, |(_, jobs)| *sign * jobs);
+            }
+            rest != 0
         };
-        let users = self.jobs.get(&total).into_iter().flatten();
-        users.filter(|(user, jobs)| rest(user, **jobs) != 0).count() as u64
+        self.of_users(total).iter().filter(is_left).count() as u64
     }
 }
 
