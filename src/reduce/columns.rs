@@ -8,6 +8,7 @@ use arrow::array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, S
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type};
 use std::collections::HashMap;
+use std::mem;
 
 /// A column of a batch.
 fn column<'a>(rows: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
@@ -33,14 +34,6 @@ pub fn mark_changes_or_nulls<T: PartialEq>(nulls: Option<&NullBuffer>, values: &
         for (row, like) in is_like.iter_mut().enumerate().skip(1) {
             *like &= nulls.is_valid(row) == nulls.is_valid(row - 1);
         }
-    }
-}
-
-/// The same for a column of lists, of whose parts these are the offsets.
-fn mark_changed_lists<T: PartialEq>(values: &[T], offsets: &[i32], is_like: &mut [bool]) {
-    for (like, ends) in is_like.iter_mut().skip(1).zip(offsets.windows(3)) {
-        let [first, middle, last] = [ends[0] as usize, ends[1] as usize, ends[2] as usize];
-        *like = *like && values[first..middle] == values[middle..last];
     }
 }
 
@@ -117,14 +110,26 @@ impl<T: Copy> Coded<T> {
     }
 }
 
-/// A column of lists of names: each row has a set.
+/// A column of lists of names. The lists of rows after each other become a set.
 pub struct Lists {
     name: &'static str,
-    dictionary: Dictionary<u32>,
+    dictionary: Dictionary<Member>,
     known: HashMap<Box<[i32]>, u32, Quick>,
     keys: Option<arrow::array::Int32Array>,
     offsets: Vec<i32>,
+    /// What was gathered, each key once.
+    gathered: Vec<i32>,
+    /// By key: in which gathering it was met last.
+    met: Vec<u32>,
+    gathering: u32,
     members: Vec<u32>,
+}
+
+/// A name of a dictionary.
+#[derive(Clone, Copy)]
+struct Member {
+    word: u32,
+    is_marked: bool,
 }
 
 impl Lists {
@@ -136,19 +141,26 @@ impl Lists {
             known: HashMap::default(),
             keys: None,
             offsets: Vec::new(),
+            gathered: Vec::new(),
+            met: Vec::new(),
+            gathering: 1,
             members: Vec::new(),
         }
     }
 
-    /// Goes on to the next batch.
-    pub fn take(&mut self, rows: &RecordBatch, words: &mut Words) -> Result<()> {
+    /// Goes on to the next batch. Some names are marked; nothing is gathered.
+    pub fn take(&mut self, rows: &RecordBatch, words: &mut Words, is_marked: impl Fn(&str) -> bool) -> Result<()> {
         let lists =
             column(rows, self.name)?.as_list_opt::<i32>().with_context(|| format!("{} is no list", self.name))?;
         let texts = lists.values();
         let texts =
             texts.as_dictionary_opt::<Int32Type>().with_context(|| format!("{} has no dictionary", self.name))?;
-        if self.dictionary.take(texts.values(), |text| words.number(text))? {
+        let member = |name: &str| Member { word: words.number(name), is_marked: is_marked(name) };
+        if self.dictionary.take(texts.values(), member)? {
             self.known.clear();
+            self.met.clear();
+            self.met.resize(self.dictionary.made.len(), 0);
+            self.gathering = 1;
         }
         self.keys = Some(texts.keys().clone());
         self.offsets.clear();
@@ -156,29 +168,49 @@ impl Lists {
         Ok(())
     }
 
-    /// See [`mark_changes`].
-    pub fn mark_changes(&self, is_like: &mut [bool]) {
-        if let Some(keys) = &self.keys {
-            mark_changed_lists(keys.values(), &self.offsets, is_like);
+    fn keys(&self, row: usize) -> &[i32] {
+        let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
+        self.keys.as_ref().map_or(&[], |keys| &keys.values()[range])
+    }
+
+    /// Whether a row has a name that is marked.
+    pub fn has_marked(&self, row: usize) -> bool {
+        self.keys(row).iter().any(|key| self.dictionary.made[*key as usize].is_marked)
+    }
+
+    /// Adds the names of a row.
+    pub fn gather(&mut self, row: usize) {
+        let Some(keys) = &self.keys else { return };
+        for key in &keys.values()[self.offsets[row] as usize..self.offsets[row + 1] as usize] {
+            if mem::replace(&mut self.met[*key as usize], self.gathering) != self.gathering {
+                self.gathered.push(*key);
+            }
         }
     }
 
-    /// The set of a row.
-    pub fn get(&mut self, row: usize, sets: &mut Sets) -> u32 {
-        let Some(keys) = &self.keys else { return 0 };
-        let keys = &keys.values()[self.offsets[row] as usize..self.offsets[row + 1] as usize];
-        if let Some(set) = self.known.get(keys) {
-            return *set;
+    /// The set of what was gathered, of which nothing is left.
+    pub fn set(&mut self, sets: &mut Sets) -> u32 {
+        if self.gathered.is_empty() {
+            return 0;
         }
-        self.members.clear();
-        self.members.extend(keys.iter().map(|key| self.dictionary.made[*key as usize]));
-        let set = sets.number(&mut self.members);
-        self.known.insert(keys.into(), set);
+        self.gathering += 1;
+        self.gathered.sort_unstable();
+        let set = self.known.get(self.gathered.as_slice()).copied().unwrap_or_else(|| {
+            self.members.clear();
+            self.members.extend(self.gathered.iter().map(|key| self.dictionary.made[*key as usize].word));
+            let set = sets.number(&mut self.members);
+            self.known.insert(self.gathered.as_slice().into(), set);
+            set
+        });
+        self.gathered.clear();
         set
     }
 }
 
-/// The column of versions: each row has a set of names that are a package, a space and a version.
+/// Pairs that were met lately, where a pair looks for itself first.
+const MET: usize = 1024;
+
+/// The column of versions: names that are a package, a space and a version. The maps of rows after each other become a set.
 pub struct Maps {
     name: &'static str,
     names: Dictionary<u32>,
@@ -187,7 +219,11 @@ pub struct Maps {
     known: HashMap<Box<[u64]>, u32, Quick>,
     keys: Option<(arrow::array::Int32Array, arrow::array::Int32Array)>,
     offsets: Vec<i32>,
-    row: Vec<u64>,
+    /// What was gathered: the keys of a name and of a value. Some are there twice.
+    gathered: Vec<u64>,
+    /// Some that were met, and in which gathering.
+    met: Vec<(u64, u32)>,
+    gathering: u32,
     members: Vec<u32>,
 }
 
@@ -202,12 +238,14 @@ impl Maps {
             known: HashMap::default(),
             keys: None,
             offsets: Vec::new(),
-            row: Vec::new(),
+            gathered: Vec::new(),
+            met: vec![(0, 0); MET],
+            gathering: 1,
             members: Vec::new(),
         }
     }
 
-    /// Goes on to the next batch.
+    /// Goes on to the next batch. Nothing is gathered.
     pub fn take(&mut self, rows: &RecordBatch, words: &mut Words) -> Result<()> {
         let maps = column(rows, self.name)?.as_map_opt().with_context(|| format!("{} is no map", self.name))?;
         let coded = |texts: &ArrayRef| {
@@ -224,26 +262,33 @@ impl Maps {
         Ok(())
     }
 
-    /// See [`mark_changes`].
-    pub fn mark_changes(&self, is_like: &mut [bool]) {
-        if let Some((names, values)) = &self.keys {
-            mark_changed_lists(names.values(), &self.offsets, is_like);
-            mark_changed_lists(values.values(), &self.offsets, is_like);
+    /// Adds the pairs of a row.
+    pub fn gather(&mut self, row: usize) {
+        let Some((names, values)) = &self.keys else { return };
+        let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
+        for (name, value) in names.values()[range.clone()].iter().zip(&values.values()[range]) {
+            let pair = (*name as u64) << 32 | *value as u64;
+            let place = (*name as usize).wrapping_mul(31).wrapping_add(*value as usize) % MET;
+            if mem::replace(&mut self.met[place], (pair, self.gathering)) != (pair, self.gathering) {
+                self.gathered.push(pair);
+            }
         }
     }
 
-    /// The set of a row.
-    pub fn get(&mut self, row: usize, words: &mut Words, sets: &mut Sets) -> u32 {
-        let Some((names, values)) = &self.keys else { return 0 };
-        let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
-        let pair = |(name, value): (&i32, &i32)| (*name as u64) << 32 | *value as u64;
-        self.row.clear();
-        self.row.extend(names.values()[range.clone()].iter().zip(&values.values()[range]).map(pair));
-        if let Some(set) = self.known.get(self.row.as_slice()) {
+    /// The set of what was gathered, of which nothing is left.
+    pub fn set(&mut self, words: &mut Words, sets: &mut Sets) -> u32 {
+        if self.gathered.is_empty() {
+            return 0;
+        }
+        self.gathering += 1;
+        self.gathered.sort_unstable();
+        self.gathered.dedup();
+        if let Some(set) = self.known.get(self.gathered.as_slice()) {
+            self.gathered.clear();
             return *set;
         }
         self.members.clear();
-        for pair in &self.row {
+        for pair in &self.gathered {
             let (name, value) =
                 (self.names.made[(pair >> 32) as usize], self.values.made[(pair & 0xffff_ffff) as usize]);
             let word = match self.pairs.get(&(name, value)) {
@@ -258,7 +303,8 @@ impl Maps {
             self.members.push(word);
         }
         let set = sets.number(&mut self.members);
-        self.known.insert(self.row.as_slice().into(), set);
+        self.known.insert(self.gathered.as_slice().into(), set);
+        self.gathered.clear();
         set
     }
 }

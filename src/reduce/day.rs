@@ -109,7 +109,6 @@ pub struct Names {
     pub sets: Sets,
     without: HashMap<(u32, u32), u32, Quick>,
     ids: Vec<Option<i64>>,
-    kernels: Vec<Option<bool>>,
     classes: HashMap<Box<str>, Arc<str>>,
     /// Sets that the tables name.
     pub named: sets::Sets,
@@ -136,14 +135,6 @@ impl Names {
             self.classes.insert(prefix.into(), environments.class(prefix).into());
         }
         &self.classes[prefix]
-    }
-
-    /// Whether one of Jupyter's own packages is in a set.
-    fn has_kernel(&mut self, set: u32) -> bool {
-        self.kernels.resize(self.sets.len().max(self.kernels.len()), None);
-        *self.kernels[set as usize].get_or_insert_with(|| {
-            self.sets.members(set).iter().any(|name| KERNELS.contains(&self.words.text(*name).as_ref()))
-        })
     }
 
     /// A set without one of its members.
@@ -364,23 +355,21 @@ impl Reader {
         self.in_container.take(rows, |text| !text.is_empty())?;
         self.main.take(rows, Main::of)?;
         self.is_believed.take(rows, |canary| options.canaries.contains(canary))?;
-        for lists in [&mut self.packages, &mut self.direct, &mut self.libraries] {
-            lists.take(rows, &mut names.words)?;
+        self.packages.take(rows, &mut names.words, |name| KERNELS.contains(&name))?;
+        for lists in [&mut self.direct, &mut self.libraries] {
+            lists.take(rows, &mut names.words, |_| false)?;
         }
         self.versions.take(rows, &mut names.words)?;
         let marks =
             Marks { nothing: day.texts.number(""), container, multiprocessing: names.words.number("multiprocessing") };
         let numbers = Numbers::of(rows)?;
-        let (is_like, has_same_sets) = self.like_the_one_before(&numbers, rows.num_rows());
+        let is_like = self.like_the_one_before(&numbers, rows.num_rows());
         let mut run: Option<Run> = None;
-        let mut last_found: Option<Found> = None;
+        let mut main = None;
         for row in 0..rows.num_rows() {
             if !is_like[row] {
-                end(run.take(), names, day);
-                last_found = None;
-            }
-            if !has_same_sets[row] {
-                last_found = None;
+                self.end(run.take(), &marks, names, day);
+                main = self.main.get(row);
             }
             let standing = standings.map_or(Standing::Counts, |standings| standings[row]);
             if standing == Standing::Gone {
@@ -396,19 +385,20 @@ impl Reader {
                 None => {}
             }
             day.records += counts as u64;
-            let is_same = last_found.is_some();
-            let found = *last_found.get_or_insert_with(|| self.found(row, &marks, names));
-            if run.as_ref().is_some_and(|run| run.found.is_jupyter != found.is_jupyter) {
-                end(run.take(), names, day);
+            let is_jupyter = main == Some(Main::Kernel) || self.packages.has_marked(row);
+            if run.as_ref().is_some_and(|run| run.is_jupyter != is_jupyter) {
+                self.end(run.take(), &marks, names, day);
             }
+            for lists in [&mut self.packages, &mut self.direct, &mut self.libraries] {
+                lists.gather(row);
+            }
+            self.versions.gather(row);
             let run = match &mut run {
-                Some(run) => {
-                    if !is_same {
-                        run.found.unite(&found, &mut names.sets);
-                    }
-                    run
+                Some(run) => run,
+                None => {
+                    let is_conda = main == Some(Main::Conda);
+                    run.insert(Run { is_conda, ..self.begin(row, is_jupyter, &numbers, &marks, day) })
                 }
-                None => run.insert(self.begin(row, found, &numbers, &marks, day)),
             };
             day.user_rows[run.user].1.count(counts, run.weight);
             if let Some(job) = run.job {
@@ -422,16 +412,15 @@ impl Reader {
                 }
             }
         }
-        end(run.take(), names, day);
+        self.end(run.take(), &marks, names, day);
         Ok(())
     }
 
-    /// For each row, whether it says the same as the one before it but for its times and its sets; and whether it has
-    /// the same sets. A job's processes lie together.
-    fn like_the_one_before(&self, numbers: &Numbers, rows: usize) -> (Vec<bool>, Vec<bool>) {
+    /// For each row, whether it says the same as the one before it but for its times and its sets. A job's processes lie
+    /// together.
+    fn like_the_one_before(&self, numbers: &Numbers, rows: usize) -> Vec<bool> {
         let mut is_like = vec![true; rows];
         is_like[..rows.min(1)].fill(false);
-        let mut has_same_sets = is_like.clone();
         for texts in [
             &self.list,
             &self.system,
@@ -460,32 +449,11 @@ impl Reader {
                 *like &= one == other;
             }
         }
-        for lists in [&self.packages, &self.direct, &self.libraries] {
-            lists.mark_changes(&mut has_same_sets);
-        }
-        self.versions.mark_changes(&mut has_same_sets);
-        (is_like, has_same_sets)
-    }
-
-    /// The sets of a row.
-    fn found(&mut self, row: usize, marks: &Marks, names: &mut Names) -> Found {
-        let mut found = [
-            self.packages.get(row, &mut names.sets),
-            self.direct.get(row, &mut names.sets),
-            self.libraries.get(row, &mut names.sets),
-            self.versions.get(row, &mut names.words, &mut names.sets),
-        ];
-        let main = self.main.get(row);
-        if main == Some(Main::Conda) {
-            found = found.map(|set| names.without(set, marks.multiprocessing));
-        }
-        let [packages, direct, libraries, versions] = found;
-        let is_jupyter = main == Some(Main::Kernel) || names.has_kernel(packages);
-        Found { packages, direct, libraries, versions, is_jupyter }
+        is_like
     }
 
     /// A run that begins with this row.
-    fn begin(&self, row: usize, found: Found, numbers: &Numbers, marks: &Marks, day: &mut Condensed) -> Run {
+    fn begin(&self, row: usize, is_jupyter: bool, numbers: &Numbers, marks: &Marks, day: &mut Condensed) -> Run {
         let text = |column: &Coded<u32>| column.get(row).unwrap_or(marks.nothing);
         let username = match (text(&self.username), numbers.uids.get(row)) {
             (empty, Some(uid @ 0..)) if empty == marks.nothing => day.texts.number(&format!("uid:{uid}")),
@@ -499,7 +467,7 @@ impl Reader {
             repo: text(&self.repo),
             is_staff: numbers.is_staff.value(row),
             is_compute: numbers.is_compute.value(row),
-            is_jupyter: found.is_jupyter,
+            is_jupyter,
         };
         let environments = match self.in_container.get(row) {
             Some(true) => marks.container,
@@ -522,27 +490,27 @@ impl Reader {
             rate: rates.is_valid(row).then(|| rates.value(row)),
             weight: if weights.is_valid(row) { weights.value(row) } else { 1.0 },
             environments,
-            found,
+            is_jupyter,
+            is_conda: false,
         }
     }
-}
 
-/// The sets of a row, or of all rows of a run.
-#[derive(Clone, Copy)]
-struct Found {
-    packages: u32,
-    direct: u32,
-    libraries: u32,
-    versions: u32,
-    is_jupyter: bool,
-}
-
-impl Found {
-    fn unite(&mut self, other: &Found, sets: &mut Sets) {
-        self.packages = sets.union(self.packages, other.packages);
-        self.direct = sets.union(self.direct, other.direct);
-        self.libraries = sets.union(self.libraries, other.libraries);
-        self.versions = sets.union(self.versions, other.versions);
+    /// What a run has found gets to where it counts.
+    fn end(&mut self, run: Option<Run>, marks: &Marks, names: &mut Names, day: &mut Condensed) {
+        let Some(run) = run else { return };
+        let mut found = [
+            self.packages.set(&mut names.sets),
+            self.direct.set(&mut names.sets),
+            self.libraries.set(&mut names.sets),
+            self.versions.set(&mut names.words, &mut names.sets),
+        ];
+        if run.is_conda {
+            found = found.map(|set| names.without(set, marks.multiprocessing));
+        }
+        day.user_rows[run.user].1.unite(&run, found, names, &mut day.text_sets);
+        if let Some(job) = run.job {
+            day.job_rows[job].1.counted.unite(&run, found, names, &mut day.text_sets);
+        }
     }
 }
 
@@ -554,16 +522,9 @@ struct Run {
     /// Of each of them.
     weight: f64,
     environments: u32,
-    found: Found,
-}
-
-/// What a run has found gets to where it counts.
-fn end(run: Option<Run>, names: &mut Names, day: &mut Condensed) {
-    let Some(run) = run else { return };
-    day.user_rows[run.user].1.unite(&run, names, &mut day.text_sets);
-    if let Some(job) = run.job {
-        day.job_rows[job].1.counted.unite(&run, names, &mut day.text_sets);
-    }
+    is_jupyter: bool,
+    /// They are the tool conda's.
+    is_conda: bool,
 }
 
 impl Condensed {
@@ -628,13 +589,14 @@ impl Counted {
         self.weight += weight * processes as f64;
     }
 
-    fn unite(&mut self, run: &Run, names: &mut Names, text_sets: &mut Sets) {
+    /// Adds what a run has: sets of packages, direct ones, libraries and versions.
+    fn unite(&mut self, run: &Run, found: [u32; 4], names: &mut Names, text_sets: &mut Sets) {
         self.rate = self.rate.or(run.rate);
         self.environments = text_sets.union(self.environments, run.environments);
-        self.packages = names.sets.union(self.packages, run.found.packages);
-        self.direct = names.sets.union(self.direct, run.found.direct);
-        self.libraries = names.sets.union(self.libraries, run.found.libraries);
-        self.versions = names.sets.union(self.versions, run.found.versions);
+        let own = [&mut self.packages, &mut self.direct, &mut self.libraries, &mut self.versions];
+        for (own, set) in own.into_iter().zip(found) {
+            *own = names.sets.union(*own, set);
+        }
     }
 }
 
