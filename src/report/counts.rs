@@ -599,3 +599,165 @@ fn cells<'a, K: Eq + Hash>(lots: impl Iterator<Item = &'a Lot>, key: impl Fn(&Lo
     }
     cells
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::model::tests::{ROW, SETTING, WHAT, add};
+    use super::super::model::{JobRow, UserRow};
+    use super::super::select::Asked;
+    use super::*;
+    use chrono::NaiveDate;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+    use std::collections::BTreeSet;
+
+    const LISTS: [&str; 2] = ["main", "other"];
+
+    /// Three months of rows, of jobs that go on for days and that several lists and samples see.
+    fn model(random: &mut ChaCha8Rng) -> Model {
+        let mut model = Model::default();
+        let names: Vec<u32> = ["numpy", "scipy", "dask", "torch"].map(|name| model.names.number(name)).to_vec();
+        let lists = LISTS.map(|list| model.texts.number(list));
+        let users: Vec<u32> = (0..5).map(|user| model.people.number(&format!("user{user}"))).collect();
+        let first = day("2025-01-10").to_epoch_days();
+        for _ in 0..random.random_range(1..200) {
+            let key = random.random_range(1..120_u64) << 32;
+            let mut set: Vec<u32> = names.iter().copied().filter(|_| random.random_bool(0.4)).collect();
+            let packages = model.sets.number(&mut set);
+            let setting = Setting {
+                list: lists[random.random_range(0..2)],
+                rate: Rate::new(if random.random_bool(0.2) { 0.1 } else { 1.0 }),
+                username: users[key.count_ones() as usize % 5],
+                is_staff: random.random_bool(0.1),
+                is_compute: random.random_bool(0.8),
+                ..SETTING
+            };
+            let date = first + random.random_range(0..70);
+            let start = i64::from(date) * 86_400_000;
+            let (num_nodes, end) = (random.random_range(1..9), start + random.random_range(0..1_000));
+            add(&mut model, setting, What { packages, ..WHAT }, JobRow { date, num_nodes, key, start, end, ..ROW });
+            let setting = model.settings.number(setting);
+            let kind = UserKind { setting, environments: 0, packages, direct: 0, libraries: 0, versions: packages };
+            let kind = model.user_kinds.number(kind);
+            model.users.push(UserRow { date, kind, processes: random.random_range(1..4), weight: 1.0 });
+        }
+        model.order();
+        model
+    }
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    /// What is counted of a period, the long way round.
+    #[derive(Debug, Default, PartialEq)]
+    struct Told {
+        jobs: u64,
+        package_jobs: BTreeMap<u32, u64>,
+        sizes: BTreeMap<u32, u64>,
+        node_hours: f64,
+        sampled: u64,
+        users: u64,
+        package_users: BTreeMap<u32, u64>,
+        processes: u64,
+    }
+
+    impl Told {
+        fn of_counts(counts: &Counts) -> Self {
+            let jobs = |cells: &BTreeMap<u32, Cell>| cells.iter().map(|(key, cell)| (*key, cell.jobs)).collect();
+            Told {
+                jobs: counts.jobs.jobs,
+                package_jobs: jobs(&counts.package_jobs),
+                sizes: jobs(&counts.sizes),
+                node_hours: counts.jobs.node_hours(),
+                sampled: counts.sampled.jobs,
+                users: counts.users.count(),
+                package_users: counts.package_users.iter().map(|(name, users)| (*name, users.count())).collect(),
+                processes: counts.processes,
+            }
+        }
+
+        fn of_rows(model: &Model, period: &Period, list: Option<&str>) -> Self {
+            let mut told = Told::default();
+            let is_in = |date: i32| (period.from.to_epoch_days()..=period.to.to_epoch_days()).contains(&date);
+            let is_asked = |setting: &Setting| list.is_none_or(|list| **model.texts.text(setting.list) == *list);
+            let mut jobs: BTreeMap<(bool, u64), Vec<&JobRow>> = BTreeMap::new();
+            let setting = |row: &JobRow| model.settings.get(model.job_kinds.get(row.kind).setting);
+            for row in model.jobs.iter().filter(|row| is_in(row.date)) {
+                let is_sample = setting(row).rate.is_sample();
+                if is_sample || is_asked(setting(row)) {
+                    jobs.entry((is_sample, row.key)).or_default().push(row);
+                }
+            }
+            let mut node_millis = 0;
+            for ((is_sample, _), rows) in jobs {
+                let counts =
+                    rows.iter().any(|row| setting(row).is_compute) && !rows.iter().any(|row| setting(row).is_staff);
+                let loaded = rows
+                    .iter()
+                    .flat_map(|row| model.sets.members(model.job_kinds.get(row.kind).what.packages).to_vec());
+                let loaded: BTreeSet<u32> = loaded.collect();
+                if counts && is_sample {
+                    told.sampled += 1;
+                } else if counts && !loaded.is_empty() {
+                    told.jobs += 1;
+                    loaded.iter().for_each(|name| *told.package_jobs.entry(*name).or_default() += 1);
+                    let nodes = rows.iter().map(|row| row.num_nodes).max().unwrap();
+                    *told.sizes.entry(nodes).or_default() += 1;
+                    let start = rows.iter().map(|row| row.start).min().unwrap();
+                    let end = rows.iter().map(|row| row.end).max().unwrap();
+                    node_millis += (end - start) as u64 * u64::from(nodes);
+                }
+            }
+            told.node_hours = node_millis as f64 / 3_600_000.0;
+            let (mut users, mut by_name) = (BTreeSet::new(), BTreeMap::<u32, BTreeSet<u32>>::new());
+            for row in model.users.iter().filter(|row| is_in(row.date)) {
+                let kind = model.user_kinds.get(row.kind);
+                let setting = model.settings.get(kind.setting);
+                if is_asked(setting) && !setting.rate.is_sample() {
+                    users.insert(setting.username);
+                    told.processes += u64::from(row.processes);
+                    for name in model.sets.members(kind.packages).iter() {
+                        by_name.entry(*name).or_default().insert(setting.username);
+                    }
+                }
+            }
+            told.users = users.len() as u64;
+            told.package_users = by_name.into_iter().map(|(name, users)| (name, users.len() as u64)).collect();
+            told
+        }
+    }
+
+    #[test]
+    fn what_months_come_to_is_what_their_rows_say() {
+        let periods = [
+            ("2025-01-01", "2025-12-31"),
+            ("2025-02-01", "2025-02-28"),
+            ("2025-01-01", "2025-02-28"),
+            ("2025-01-17", "2025-03-03"),
+            ("2025-02-05", "2025-02-20"),
+            ("2024-01-01", "2024-01-31"),
+        ];
+        let mut found = 0;
+        for seed in 0..150 {
+            let model = model(&mut ChaCha8Rng::seed_from_u64(seed));
+            for (from, to) in periods {
+                let period = Period::whole(day(from), day(to)).unwrap();
+                for list in [None, Some(LISTS[0])] {
+                    let asked = Asked { list: list.map(str::to_string).into_iter().collect(), ..Asked::default() };
+                    let (counts, months) = Counts::of(&model, &Selection::new(&asked, &model), &period);
+                    let told = Told::of_rows(&model, &period, list);
+                    assert_eq!(Told::of_counts(&counts), told, "seed {seed}, {from} to {to}, {list:?}");
+                    found += told.jobs;
+                    for (month, brief) in months {
+                        let told = Told::of_rows(&model, &month, list);
+                        let own = (brief.users, brief.package_users, brief.jobs, brief.package_jobs);
+                        let theirs = (told.users, told.package_users, told.jobs, told.package_jobs);
+                        assert_eq!(own, theirs, "seed {seed}, {}, {list:?}", month.name);
+                    }
+                }
+            }
+        }
+        assert!(found > 10_000, "only {found} jobs were there to be counted");
+    }
+}
