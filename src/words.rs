@@ -1,5 +1,6 @@
 //! Texts and sets of them as small numbers.
 
+use ahash::RandomState;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::mem;
@@ -8,7 +9,7 @@ use std::sync::Arc;
 /// Texts, each with a number.
 #[derive(Default)]
 pub struct Words {
-    known: HashMap<Arc<str>, u32>,
+    known: HashMap<Arc<str>, u32, RandomState>,
     all: Vec<Arc<str>>,
 }
 
@@ -121,6 +122,11 @@ impl Sets {
         self.both = both;
         self.unions.insert(pair, number);
         number
+    }
+
+    /// The same sets, of which it is not remembered any more which is the union of which.
+    pub fn without_unions(self) -> Self {
+        Sets { unions: HashMap::default(), both: Vec::new(), ..self }
     }
 
     /// What is in a set, sorted.

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 /// Seconds for any answer.
@@ -22,9 +22,9 @@ const FILTERS: [&str; 5] = ["", "staff=include", "login=include", "staff=include
 pub fn answers(tables: &Path) {
     let mut serve = Command::new(env!("CARGO_BIN_EXE_customs"));
     let serve = serve.arg("serve").arg(tables).args(["--listen", "127.0.0.1:0"]).stderr(Stdio::piped());
-    let mut serve = serve.spawn().expect("customs serve");
+    let mut serve = Served(serve.spawn().expect("customs serve"));
     let mut greeting = String::new();
-    BufReader::new(serve.stderr.take().expect("its words")).read_line(&mut greeting).expect("its greeting");
+    BufReader::new(serve.0.stderr.take().expect("its words")).read_line(&mut greeting).expect("its greeting");
     let (_, address) = greeting.split_once("http://").expect("an address");
     let address: SocketAddr = address.trim().trim_end_matches('/').parse().expect("an address");
     for (period, asked) in PERIODS {
@@ -34,8 +34,16 @@ pub fn answers(tables: &Path) {
         let verdict = if most <= BOUND { "" } else { "  NOT MET" };
         println!("served, {period:<42} {least:.3} to {most:.3} s, again {again:.3}; bound {BOUND}{verdict}");
     }
-    let _ = serve.kill();
-    let _ = serve.wait();
+}
+
+/// A server that ends with the benchmark.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn seconds(address: SocketAddr, path: &str) -> f64 {

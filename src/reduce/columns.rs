@@ -2,9 +2,9 @@
 //! many rows have it.
 
 use crate::words::{Quick, Sets, Words};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use arrow::array::cast::AsArray;
-use arrow::array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{ArrowPrimitiveType, Int32Type};
 use std::collections::HashMap;
@@ -110,6 +110,12 @@ impl<T: Copy> Coded<T> {
     }
 }
 
+/// Keys are held against their dictionary where they are read, but not against one that has nothing.
+fn has_all(texts: &DictionaryArray<Int32Type>, name: &str) -> Result<()> {
+    ensure!(texts.is_empty() || !texts.values().is_empty(), "{name} has texts that its dictionary has not");
+    Ok(())
+}
+
 /// A column of lists of names. The lists of rows after each other become a set.
 pub struct Lists {
     name: &'static str,
@@ -162,6 +168,7 @@ impl Lists {
             self.met.resize(self.dictionary.made.len(), 0);
             self.gathering = 1;
         }
+        has_all(texts, self.name)?;
         self.keys = Some(texts.keys().clone());
         self.offsets.clear();
         self.offsets.extend_from_slice(lists.value_offsets());
@@ -207,8 +214,10 @@ impl Lists {
     }
 }
 
-/// Pairs that were met lately, where a pair looks for itself first.
+/// Of how many pairs it is known that they were met lately.
 const MET: usize = 1024;
+/// Pairs that are gathered before those that are there twice are looked for.
+const GATHERED: usize = 8192;
 
 /// The column of versions: names that are a package, a space and a version. The maps of rows after each other become a set.
 pub struct Maps {
@@ -221,6 +230,8 @@ pub struct Maps {
     offsets: Vec<i32>,
     /// What was gathered: the keys of a name and of a value. Some are there twice.
     gathered: Vec<u64>,
+    /// As many as may be there before each is to be there once.
+    room: usize,
     /// Some that were met, and in which gathering.
     met: Vec<(u64, u32)>,
     gathering: u32,
@@ -239,6 +250,7 @@ impl Maps {
             keys: None,
             offsets: Vec::new(),
             gathered: Vec::new(),
+            room: GATHERED,
             met: vec![(0, 0); MET],
             gathering: 1,
             members: Vec::new(),
@@ -252,6 +264,8 @@ impl Maps {
             texts.as_dictionary_opt::<Int32Type>().cloned().with_context(|| format!("{} has no dictionary", self.name))
         };
         let (names, values) = (coded(maps.keys())?, coded(maps.values())?);
+        has_all(&names, self.name)?;
+        has_all(&values, self.name)?;
         let is_new = self.names.take(names.values(), |text| words.number(text))?;
         if self.values.take(values.values(), |text| words.number(text))? || is_new {
             self.known.clear();
@@ -272,6 +286,11 @@ impl Maps {
             if mem::replace(&mut self.met[place], (pair, self.gathering)) != (pair, self.gathering) {
                 self.gathered.push(pair);
             }
+        }
+        if self.gathered.len() >= self.room {
+            self.gathered.sort_unstable();
+            self.gathered.dedup();
+            self.room = GATHERED.max(2 * self.gathered.len());
         }
     }
 
@@ -305,6 +324,7 @@ impl Maps {
         let set = sets.number(&mut self.members);
         self.known.insert(self.gathered.as_slice().into(), set);
         self.gathered.clear();
+        self.room = GATHERED;
         set
     }
 }

@@ -395,10 +395,7 @@ impl Reader {
             self.versions.gather(row);
             let run = match &mut run {
                 Some(run) => run,
-                None => {
-                    let is_conda = main == Some(Main::Conda);
-                    run.insert(Run { is_conda, ..self.begin(row, is_jupyter, &numbers, &marks, day) })
-                }
+                None => run.insert(self.begin(row, is_jupyter, &numbers, &marks, day)),
             };
             day.user_rows[run.user].1.count(counts, run.weight);
             if let Some(job) = run.job {
@@ -491,7 +488,7 @@ impl Reader {
             weight: if weights.is_valid(row) { weights.value(row) } else { 1.0 },
             environments,
             is_jupyter,
-            is_conda: false,
+            is_conda: self.main.get(row) == Some(Main::Conda),
         }
     }
 

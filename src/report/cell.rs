@@ -64,7 +64,7 @@ impl Cell {
 
     /// Nothing is in it any more; it keeps its room.
     pub fn clear(&mut self) {
-        (self.jobs, self.node_millis) = (0, 0);
+        (self.jobs, self.node_millis, self.users.step) = (0, 0, 0);
         self.users.bits.clear();
     }
 

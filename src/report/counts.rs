@@ -44,7 +44,8 @@ pub struct Counts {
     /// Packages that are shared libraries.
     pub libraries: BTreeMap<u32, Users>,
     pub processes: u64,
-    pub weight: f64,
+    /// How many processes these stand for, in ten-thousandths.
+    pub weight: i64,
     /// Jobs that have loaded at least one package of the lists.
     pub jobs: Cell,
     /// And those that have loaded none.
@@ -72,7 +73,6 @@ pub struct Counts {
 }
 
 /// What figures over time show of a month.
-#[derive(Debug, Default)]
 pub struct Brief {
     pub users: u64,
     pub package_users: BTreeMap<u32, u64>,
@@ -278,6 +278,11 @@ impl Counts {
         Counts { pairs, ..counts }
     }
 
+    /// How many processes those that were counted stand for.
+    pub fn stand_for(&self) -> f64 {
+        self.weight as f64 / 1e4
+    }
+
     /// Users that have no name to go by.
     pub fn users_mut(&mut self) -> [&mut Users; 4] {
         [&mut self.users, &mut self.jupyter_users, &mut self.login_users, &mut self.compute_users]
@@ -418,10 +423,11 @@ impl Counts {
         order.sort_by_key(|(packages, _)| *packages);
         let [mut package_sizes, mut package_exits] = [(); 2].map(|()| HashMap::<(u32, u32), Cell, Quick>::default());
         let mut package_jobs: HashMap<u32, Cell, Quick> = HashMap::default();
-        let [mut all, mut classes, mut directs, mut endings, mut environments] = [(); 5].map(|()| Few::default());
+        let [mut classes, mut directs, mut endings, mut environments] = [(); 4].map(|()| Cells::default());
+        let mut all = Cell::default();
         for same in order.chunk_by(|(packages, _), (others, _)| packages == others) {
             for (_, lot) in same {
-                lot.add_to(all.cell(0));
+                lot.add_to(&mut all);
                 lot.add_to(classes.cell(lot.what.class));
                 lot.add_to(directs.cell(lot.what.direct));
                 lot.add_to(endings.cell(lot.what.exits));
@@ -431,15 +437,14 @@ impl Counts {
                 }
             }
             let packages = sets.members(same[0].0);
-            for (_, cell) in all.drain() {
-                self.jobs.unite(cell);
-                for (at, name) in packages.iter().enumerate() {
-                    package_jobs.entry(*name).or_default().unite(cell);
-                    for other in &packages[at + 1..] {
-                        self.pairs.entry((*name, *other)).or_default().both += cell.jobs;
-                    }
+            self.jobs.unite(&all);
+            for (at, name) in packages.iter().enumerate() {
+                package_jobs.entry(*name).or_default().unite(&all);
+                for other in &packages[at + 1..] {
+                    self.pairs.entry((*name, *other)).or_default().both += all.jobs;
                 }
             }
+            all.clear();
             for (class, cell) in classes.drain() {
                 packages.iter().for_each(|name| package_sizes.entry((*name, class)).or_default().unite(cell));
             }
@@ -467,17 +472,23 @@ impl Counts {
     }
 }
 
-/// Cells by something that only few differ in. What they were made in is used again.
+/// Cells by something that many have. What they were made in is used again.
 #[derive(Default)]
-struct Few {
+struct Cells {
     cells: Vec<(u32, Cell)>,
     /// How many of them are in use.
     used: usize,
+    /// By key: which of those in use it is, counted from 1.
+    places: Vec<u32>,
 }
 
-impl Few {
+impl Cells {
     fn cell(&mut self, key: u32) -> &mut Cell {
-        let place = self.cells[..self.used].iter().position(|(own, _)| *own == key).unwrap_or_else(|| {
+        if self.places.len() <= key as usize {
+            self.places.resize(key as usize + 1, 0);
+        }
+        let place = &mut self.places[key as usize];
+        if *place == 0 {
             match self.cells.get_mut(self.used) {
                 Some((own, cell)) => {
                     *own = key;
@@ -486,14 +497,16 @@ impl Few {
                 None => self.cells.push((key, Cell::default())),
             }
             self.used += 1;
-            self.used - 1
-        });
-        &mut self.cells[place].1
+            *place = self.used as u32;
+        }
+        &mut self.cells[*place as usize - 1].1
     }
 
     /// All of them, which are not in use afterwards.
     fn drain(&mut self) -> impl Iterator<Item = (u32, &Cell)> {
-        self.cells[..mem::take(&mut self.used)].iter().map(|(key, cell)| (*key, cell))
+        let used = &self.cells[..mem::take(&mut self.used)];
+        used.iter().for_each(|(key, _)| self.places[*key as usize] = 0);
+        used.iter().map(|(key, cell)| (*key, cell))
     }
 }
 
@@ -536,14 +549,14 @@ fn lots(model: &Model, selection: &Selection, period: &Period, own: &mut Own) ->
 struct Kinds {
     all: Vec<u32>,
     processes: u64,
-    weight: f64,
+    weight: i64,
 }
 
 impl Kinds {
     fn of(model: &Model, selection: &Selection, period: &Period) -> Self {
         let mut kinds = Kinds::default();
         let mut is_known = vec![false; model.user_kinds.all().len()];
-        let mut add = |kind: u32, processes: u64, weight: f64| {
+        let mut add = |kind: u32, processes: u64, weight: i64| {
             if selection.takes_user(kind) {
                 if !mem::replace(&mut is_known[kind as usize], true) {
                     kinds.all.push(kind);
@@ -604,7 +617,7 @@ fn cells<'a, K: Eq + Hash>(lots: impl Iterator<Item = &'a Lot>, key: impl Fn(&Lo
 mod tests {
     use super::super::model::tests::{ROW, SETTING, WHAT, add};
     use super::super::model::{JobRow, UserRow};
-    use super::super::select::Asked;
+    use super::super::select::{Asked, Which};
     use super::*;
     use chrono::NaiveDate;
     use rand::{RngExt, SeedableRng};
@@ -639,7 +652,7 @@ mod tests {
             let setting = model.settings.number(setting);
             let kind = UserKind { setting, environments: 0, packages, direct: 0, libraries: 0, versions: packages };
             let kind = model.user_kinds.number(kind);
-            model.users.push(UserRow { date, kind, processes: random.random_range(1..4), weight: 1.0 });
+            model.users.push(UserRow { date, kind, processes: random.random_range(1..4), weight: 10_000 });
         }
         model.order();
         model
@@ -677,9 +690,14 @@ mod tests {
             }
         }
 
-        fn of_rows(model: &Model, period: &Period, list: Option<&str>) -> Self {
+        fn of_rows(model: &Model, period: &Period, list: Option<&str>, staff: Option<Which>) -> Self {
             let mut told = Told::default();
             let is_in = |date: i32| (period.from.to_epoch_days()..=period.to.to_epoch_days()).contains(&date);
+            let takes = |by_default: Which, is_staff: bool| match staff.unwrap_or(by_default) {
+                Which::Include => true,
+                Which::Exclude => !is_staff,
+                Which::Only => is_staff,
+            };
             let is_asked = |setting: &Setting| list.is_none_or(|list| **model.texts.text(setting.list) == *list);
             let mut jobs: BTreeMap<(bool, u64), Vec<&JobRow>> = BTreeMap::new();
             let setting = |row: &JobRow| model.settings.get(model.job_kinds.get(row.kind).setting);
@@ -691,8 +709,8 @@ mod tests {
             }
             let mut node_millis = 0;
             for ((is_sample, _), rows) in jobs {
-                let counts =
-                    rows.iter().any(|row| setting(row).is_compute) && !rows.iter().any(|row| setting(row).is_staff);
+                let counts = rows.iter().any(|row| setting(row).is_compute)
+                    && takes(Which::Exclude, rows.iter().any(|row| setting(row).is_staff));
                 let loaded = rows
                     .iter()
                     .flat_map(|row| model.sets.members(model.job_kinds.get(row.kind).what.packages).to_vec());
@@ -714,7 +732,7 @@ mod tests {
             for row in model.users.iter().filter(|row| is_in(row.date)) {
                 let kind = model.user_kinds.get(row.kind);
                 let setting = model.settings.get(kind.setting);
-                if is_asked(setting) && !setting.rate.is_sample() {
+                if is_asked(setting) && !setting.rate.is_sample() && takes(Which::Include, setting.is_staff) {
                     users.insert(setting.username);
                     told.processes += u64::from(row.processes);
                     for name in model.sets.members(kind.packages).iter() {
@@ -743,17 +761,23 @@ mod tests {
             let model = model(&mut ChaCha8Rng::seed_from_u64(seed));
             for (from, to) in periods {
                 let period = Period::whole(day(from), day(to)).unwrap();
-                for list in [None, Some(LISTS[0])] {
-                    let asked = Asked { list: list.map(str::to_string).into_iter().collect(), ..Asked::default() };
+                for (list, staff) in [
+                    (None, None),
+                    (Some(LISTS[0]), None),
+                    (None, Some(Which::Include)),
+                    (Some(LISTS[1]), Some(Which::Only)),
+                ] {
+                    let list_asked = list.map(str::to_string).into_iter().collect();
+                    let asked = Asked { list: list_asked, staff, ..Asked::default() };
                     let (counts, months) = Counts::of(&model, &Selection::new(&asked, &model), &period);
-                    let told = Told::of_rows(&model, &period, list);
-                    assert_eq!(Told::of_counts(&counts), told, "seed {seed}, {from} to {to}, {list:?}");
+                    let told = Told::of_rows(&model, &period, list, staff);
+                    assert_eq!(Told::of_counts(&counts), told, "seed {seed}, {from} to {to}, {asked:?}");
                     found += told.jobs;
                     for (month, brief) in months {
-                        let told = Told::of_rows(&model, &month, list);
+                        let told = Told::of_rows(&model, &month, list, staff);
                         let own = (brief.users, brief.package_users, brief.jobs, brief.package_jobs);
                         let theirs = (told.users, told.package_users, told.jobs, told.package_jobs);
-                        assert_eq!(own, theirs, "seed {seed}, {}, {list:?}", month.name);
+                        assert_eq!(own, theirs, "seed {seed}, {}, {asked:?}", month.name);
                     }
                 }
             }

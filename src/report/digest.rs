@@ -1,6 +1,6 @@
 //! What each calendar month comes to: its rows put together once, because most questions are about whole months.
 //!
-//! Alike rows are one with their number; rows of one job are one where no other month has any of it.
+//! Alike rows are one with their number; rows of one job are one where no other month and no other list has any of it.
 
 use super::join::Joiner;
 use super::model::{JobKind, JobRow, Model, UserRow};
@@ -50,7 +50,8 @@ pub struct Processes {
     /// In [`Model::user_kinds`].
     pub kind: u32,
     pub processes: u64,
-    pub weight: f64,
+    /// In ten-thousandths.
+    pub weight: i64,
 }
 
 /// Some days of a period.
@@ -83,7 +84,7 @@ impl Model {
         let ends = [self.jobs.last().map(|row| row.date), self.users.last().map(|row| row.date)];
         let (Some(first), Some(last)) = (first, ends.into_iter().flatten().max()) else { return };
         let day = |date| NaiveDate::from_epoch_days(date).expect("as the tables have it, where it is a date");
-        let Ok(whole) = Period::whole(day(first), day(last)) else { return };
+        let whole = Period::whole(day(first), day(last)).expect("the last is not before the first");
         let months = whole.cut(By::Month);
         // Of each job that has several rows: the month and the list of its first, and whether all are of these.
         let mut of_one: Vec<Option<(usize, u32, bool)>> = vec![None; self.repeated + 1];
@@ -113,7 +114,8 @@ impl Model {
                 JobRow { kind: self.job_kinds.number(JobKind { setting, what: job.what }), ..job.row }
             })
             .collect();
-        (self.sets, self.text_sets) = (joiner.sets, joiner.text_sets);
+        // Who counts has unions of its own.
+        (self.sets, self.text_sets) = (joiner.sets.without_unions(), joiner.text_sets.without_unions());
         let model = &*self;
         let kinds = model.job_kinds.all().len().max(model.user_kinds.all().len());
         let places = || vec![0; kinds.max(model.settings.all().len())];
@@ -164,7 +166,7 @@ fn processes(rows: &[UserRow], places: &mut [u32]) -> Vec<Processes> {
     for row in rows {
         let place = &mut places[row.kind as usize];
         if *place == 0 {
-            all.push(Processes { kind: row.kind, processes: 0, weight: 0.0 });
+            all.push(Processes { kind: row.kind, processes: 0, weight: 0 });
             *place = all.len() as u32;
         }
         let alike = &mut all[*place as usize - 1];

@@ -129,17 +129,24 @@ impl Report<'_> {
     fn files(&self, folder: &Path, figures: &[Figure]) -> Result<()> {
         let folder = folder.join("figures");
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let written = side_by_side(
+        let made = side_by_side(
             figures,
             || (),
-            |figure, ()| -> Result<()> {
-                let file = |suffix: &str| folder.join(format!("{}.{suffix}", figure.key));
-                write(&file("csv"), figure.table.csv())?;
-                write(&file("parquet"), figure.table.parquet()?)?;
-                figure.drawing.as_ref().map_or(Ok(()), |drawing| write(&file("svg"), draw::alone(drawing)))
+            |figure, ()| -> Result<_> {
+                let drawing = figure.drawing.as_ref().map(|drawing| draw::alone(drawing));
+                Ok((figure.table.csv(), figure.table.parquet()?, drawing))
             },
         );
-        written.into_iter().collect()
+        for (figure, made) in figures.iter().zip(made) {
+            let file = |suffix: &str| folder.join(format!("{}.{suffix}", figure.key));
+            let (csv, parquet, drawing) = made?;
+            write(&file("csv"), csv)?;
+            write(&file("parquet"), parquet)?;
+            if let Some(drawing) = drawing {
+                write(&file("svg"), drawing)?;
+            }
+        }
+        Ok(())
     }
 
     fn title(&self, period: &Period) -> String {

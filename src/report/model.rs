@@ -69,7 +69,8 @@ pub struct UserRow {
     /// In [`Model::user_kinds`].
     pub kind: u32,
     pub processes: u32,
-    pub weight: f64,
+    /// How many processes these stand for, in ten-thousandths: whole numbers, whose sum does not depend on their order.
+    pub weight: i64,
 }
 
 /// What many rows of jobs say.
@@ -389,7 +390,7 @@ pub mod tests {
         let setting = model.settings.number(setting);
         let kind = UserKind { setting, environments: 0, packages, direct: 0, libraries: 0, versions: packages };
         let kind = model.user_kinds.number(kind);
-        model.users.push(UserRow { date: 0, kind, processes: 1, weight: 1.0 });
+        model.users.push(UserRow { date: 0, kind, processes: 1, weight: 10_000 });
         model
     }
 

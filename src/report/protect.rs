@@ -239,7 +239,7 @@ fn users(counts: &mut Counts, least: u64) {
         }
     }
     if counts.users == Users::default() {
-        (counts.processes, counts.weight) = (0, 0.0);
+        (counts.processes, counts.weight) = (0, 0);
     }
     for named in counts.named_users_mut() {
         named.retain(|_, users| is_enough(users));

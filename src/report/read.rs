@@ -154,7 +154,7 @@ impl<F: Fn(NaiveDate) -> bool> Reader<'_, F> {
                 date,
                 kind: self.model.user_kinds.number(kind),
                 processes: processes.value(row).clamp(0, i64::from(u32::MAX)) as u32,
-                weight: weights.value(row),
+                weight: (weights.value(row) * 1e4).round() as i64,
             });
         }
         Ok(())

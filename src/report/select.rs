@@ -221,7 +221,7 @@ impl Selection {
         sizes.into_iter().collect()
     }
 
-    /// Jobs that have several rows in a period, or several lists.
+    /// Jobs that have several rows, of which a period has some that no month has put together.
     fn joined(&self, model: &Model, period: &Period, joiner: &mut Joiner) -> impl Iterator<Item = Joined> {
         let mut join = |row: &JobRow| {
             let role = self.jobs[row.kind as usize];

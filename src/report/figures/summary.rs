@@ -42,7 +42,7 @@ pub fn figure(source: &Source, days: &[&Day]) -> Figure {
         }
     }
     add("processes reported", counts.processes as f64, None);
-    add("processes they stand for", counts.weight.round(), None);
+    add("processes they stand for", counts.stand_for().round(), None);
     // What is published does not say of how many users records are.
     let days_told = if counts.is_protected { &[] } else { days };
     let sum = |of: fn(&Day) -> u64| days_told.iter().map(|day| of(day)).sum::<u64>() as f64;
@@ -86,11 +86,11 @@ fn uncertain(source: &Source, users: u64) -> String {
         )),
         None => text.push_str("; how much that is, canaries can tell (--canaries)."),
     }
-    if counts.weight > counts.processes as f64 {
+    if counts.stand_for() > counts.processes as f64 {
         text.push_str(&format!(
             " Short processes were thinned: {} reports stand for about {} processes, and users or jobs all of whose processes are short can be missing.",
             number(counts.processes as f64),
-            number(counts.weight.round())
+            number(counts.stand_for().round())
         ));
     }
     if counts.sampled.jobs > 0 {
