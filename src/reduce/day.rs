@@ -91,6 +91,8 @@ pub struct Condensed {
     jobs: HashMap<JobKey, usize, Quick>,
     pub job_rows: Vec<(JobKey, Job)>,
     users: HashMap<UserKey, usize, Quick>,
+    /// The user who was asked for last, and the place: the jobs of a user lie together.
+    last_user: Option<(UserKey, usize)>,
     pub user_rows: Vec<(UserKey, Counted)>,
     /// What there is a great deal of: user names, job ids.
     pub texts: Words,
@@ -527,10 +529,17 @@ struct Run {
 impl Condensed {
     /// The place of a user's row.
     fn user(&mut self, key: UserKey) -> usize {
-        *self.users.entry(key).or_insert_with(|| {
+        if let Some((last, place)) = self.last_user
+            && last == key
+        {
+            return place;
+        }
+        let place = *self.users.entry(key).or_insert_with(|| {
             self.user_rows.push((key, Counted::default()));
             self.user_rows.len() - 1
-        })
+        });
+        self.last_user = Some((key, place));
+        place
     }
 
     /// The place of a job's row.
