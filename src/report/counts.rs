@@ -579,7 +579,7 @@ impl Kinds {
         let mut kinds = Vec::new();
         for part in model.parts(period) {
             match part {
-                Part::Month(month) => kinds.extend(&month.by_user),
+                Part::Month(month) => kinds.extend(month.users.iter().map(|of| of.kind)),
                 Part::Days(_, rows) => kinds.extend(rows.iter().map(|row| row.kind)),
             }
         }

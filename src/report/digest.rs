@@ -19,9 +19,8 @@ pub struct Digest {
     pub sizes: Vec<OfSize>,
     /// Rows of jobs that another month has as well, or several lists: their places in [`Model::jobs`].
     pub others: Vec<u32>,
+    /// In the order of their users.
     pub users: Vec<Processes>,
-    /// Their kinds, in the order of their users.
-    pub by_user: Vec<u32>,
 }
 
 /// Jobs of a kind.
@@ -127,53 +126,70 @@ impl Model {
             let others = repeated.iter().filter(is_other).copied().collect();
             let single = model.jobs[range].iter().filter(|row| row.repeated == 0);
             let jobs = single.chain(&joined[month.rows(&joined, |row| row.date)]);
-            let users = processes(&model.users[month.rows(&model.users, |row| row.date)], places);
-            let mut by_user: Vec<u32> = users.iter().map(|of| of.kind).collect();
-            by_user.sort_by_key(|kind| model.user_of(*kind));
+            let users = &model.users[month.rows(&model.users, |row| row.date)];
             Digest {
                 jobs: alike(jobs.clone(), places),
                 sizes: sizes(model, jobs, places),
                 others,
-                users,
-                by_user,
+                users: processes(model, users, places),
                 period: month.clone(),
             }
         });
     }
 }
 
-/// Jobs by kind, in the order of kinds. By the number of a kind, `places` has where it is, counted from 1; it has nothing
-/// before and after.
-fn alike<'a>(rows: impl Iterator<Item = &'a JobRow>, places: &mut [u32]) -> Vec<Alike> {
-    let mut all: Vec<Alike> = Vec::new();
+/// Rows put together by their kind, in the order of kinds. By the number of a kind, `places` has where it is, counted from 1;
+/// it has nothing before and after.
+fn together<R, T: Copy>(
+    rows: impl Iterator<Item = R>,
+    places: &mut [u32],
+    kind: impl Fn(&R) -> u32,
+    nothing: impl Fn(u32) -> T,
+    add: impl Fn(&mut T, R),
+) -> Vec<T> {
+    let mut all: Vec<T> = Vec::new();
     for row in rows {
-        let place = &mut places[row.kind as usize];
+        let kind = kind(&row);
+        let place = &mut places[kind as usize];
         if *place == 0 {
-            all.push(Alike { kind: row.kind, jobs: 0, node_millis: 0 });
+            all.push(nothing(kind));
             *place = all.len() as u32;
         }
-        let alike = &mut all[*place as usize - 1];
-        alike.jobs += 1;
-        alike.node_millis += row.node_millis();
+        add(&mut all[*place as usize - 1], row);
     }
     let taken = places.iter_mut().filter(|place| **place != 0).map(mem::take);
     taken.map(|place| all[place as usize - 1]).collect()
 }
 
-/// Rows of users by kind, in the order of their first.
-fn processes(rows: &[UserRow], places: &mut [u32]) -> Vec<Processes> {
-    let mut all: Vec<Processes> = Vec::new();
-    for row in rows {
-        let place = &mut places[row.kind as usize];
-        if *place == 0 {
-            all.push(Processes { kind: row.kind, processes: 0, weight: 0 });
-            *place = all.len() as u32;
-        }
-        let alike = &mut all[*place as usize - 1];
-        alike.processes += u64::from(row.processes);
-        alike.weight += row.weight;
-    }
-    all.iter().for_each(|alike| places[alike.kind as usize] = 0);
+/// Jobs by kind.
+fn alike<'a>(rows: impl Iterator<Item = &'a JobRow>, places: &mut [u32]) -> Vec<Alike> {
+    let nothing = |kind| Alike { kind, jobs: 0, node_millis: 0 };
+    together(
+        rows,
+        places,
+        |row| row.kind,
+        nothing,
+        |alike, row| {
+            alike.jobs += 1;
+            alike.node_millis += row.node_millis();
+        },
+    )
+}
+
+/// Processes by the kind of their users, those of a user together.
+fn processes(model: &Model, rows: &[UserRow], places: &mut [u32]) -> Vec<Processes> {
+    let nothing = |kind| Processes { kind, processes: 0, weight: 0 };
+    let mut all = together(
+        rows.iter(),
+        places,
+        |row| row.kind,
+        nothing,
+        |alike, row| {
+            alike.processes += u64::from(row.processes);
+            alike.weight += row.weight;
+        },
+    );
+    all.sort_by_key(|alike| model.user_of(alike.kind));
     all
 }
 

@@ -2,6 +2,7 @@
 
 use super::cell::class;
 use super::model::{JobKind, JobRow, Model, Rate, Setting, UserKind, UserRow, What};
+use super::parallel::side_by_side;
 use crate::tables::sets::{self, Sets as Named};
 use crate::tables::{self, JOBS, Month, Tables, USERS, schema};
 use crate::words::{Quick, Words};
@@ -14,7 +15,6 @@ use chrono::NaiveDate;
 use customs_spec::record::Field;
 use parquet::arrow::ProjectionMask;
 use std::collections::HashMap;
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::thread;
 
@@ -43,10 +43,7 @@ pub fn read(tables: &Tables, from: Option<NaiveDate>, to: Option<NaiveDate>) -> 
         }
         Ok(reader.model)
     };
-    let models: Vec<Result<Model>> = thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads).map(|at| scope.spawn(move || share(at))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
-    });
+    let models = side_by_side(&(0..threads).collect::<Vec<_>>(), || (), |at, ()| share(*at));
     let mut models = models.into_iter();
     let mut all = models.next().transpose()?.unwrap_or_default();
     for model in models {
