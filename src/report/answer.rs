@@ -1,7 +1,7 @@
 //! A question and its answer: a period, filters, and the figures that are drawn of them.
 
 use super::accounting::Accounting;
-use super::counts::{Brief, Counts};
+use super::counts::Counts;
 use super::figures::{self, Figure, Source, Wishes};
 use super::model::Model;
 use super::period::{By, Period};
@@ -66,7 +66,7 @@ impl Question {
             Some(least) => {
                 let months = Counts::published(model, &selection, period.cut(By::Month), least);
                 let counts = Counts::together(months.iter().map(|(_, counts)| counts));
-                (counts, months.into_iter().map(|(month, counts)| (month, Brief::from(&counts))).collect())
+                (counts, months.into_iter().map(|(month, counts)| (month, counts.brief())).collect())
             }
             None => Counts::of(model, &selection, period),
         };

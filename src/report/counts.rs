@@ -3,10 +3,10 @@
 //! Rows become jobs, and jobs of one kind a lot. Lots are counted by their sets first, and each set is then counted for its
 //! members: a period has far fewer different sets than jobs.
 
+use super::brief::Brief;
 use super::cell::{Cell, Users};
-use super::digest::Part;
 use super::join::Joiner;
-use super::model::{JobKind, Model, Rate, Setting, UserKind, What};
+use super::model::{JobKind, Model, Rate, Setting, What};
 use super::parallel::side_by_side;
 use super::period::{By, Period};
 use super::protect::{Tally, protect};
@@ -70,87 +70,6 @@ pub struct Counts {
     pub rate: f64,
     /// What is not here may have been left out, and need not be nothing.
     pub is_protected: bool,
-}
-
-/// What figures over time show of a month.
-pub struct Brief {
-    pub users: u64,
-    pub package_users: BTreeMap<u32, u64>,
-    pub version_users: BTreeMap<u32, u64>,
-    /// Jobs that have loaded at least one package of the lists.
-    pub jobs: u64,
-    pub package_jobs: BTreeMap<u32, u64>,
-}
-
-impl From<&Counts> for Brief {
-    fn from(counts: &Counts) -> Self {
-        let users = |of: &BTreeMap<u32, Users>| of.iter().map(|(name, users)| (*name, users.count())).collect();
-        Brief {
-            users: counts.users.count(),
-            package_users: users(&counts.package_users),
-            version_users: users(&counts.version_users),
-            jobs: counts.jobs.jobs,
-            package_jobs: counts.package_jobs.iter().map(|(name, cell)| (*name, cell.jobs)).collect(),
-        }
-    }
-}
-
-impl Brief {
-    fn of(model: &Model, selection: &Selection, month: &Period, own: &mut Own) -> Self {
-        let (mut users, mut last) = (0, None);
-        let [mut package_users, mut version_users] = [(); 2].map(|()| UsersOfNames::of(model));
-        for kind in Kinds::by_user(model, selection, month) {
-            let user = model.user_of(kind);
-            users += u64::from(last.replace(user) != Some(user));
-            let UserKind { packages, versions, .. } = model.user_kinds.get(kind);
-            package_users.add(user, model.sets.members(*packages));
-            version_users.add(user, model.sets.members(*versions));
-        }
-        let mut jobs_of_sets: Vec<u64> = vec![0; model.sets.len()];
-        selection.jobs(model, month, &mut own.joiner, |found| {
-            let set = found.what.packages as usize;
-            if set != 0 && !found.setting.rate.is_sample() {
-                if set >= jobs_of_sets.len() {
-                    jobs_of_sets.resize(set + 1, 0);
-                }
-                jobs_of_sets[set] += found.jobs;
-            }
-        });
-        let mut jobs_of_names = vec![0; model.names.len()];
-        for (set, jobs) in (0..).zip(&jobs_of_sets).filter(|(_, jobs)| **jobs > 0) {
-            own.joiner.sets.members(set).iter().for_each(|name| jobs_of_names[*name as usize] += jobs);
-        }
-        Brief {
-            users,
-            package_users: package_users.counted(),
-            version_users: version_users.counted(),
-            jobs: jobs_of_sets.iter().sum(),
-            package_jobs: (0..).zip(jobs_of_names).filter(|(_, jobs)| *jobs > 0).collect(),
-        }
-    }
-}
-
-/// How many users each name has, where what a user has comes all at once.
-struct UsersOfNames {
-    /// By name: who was counted last, and how many were.
-    names: Vec<(u32, u64)>,
-}
-
-impl UsersOfNames {
-    fn of(model: &Model) -> Self {
-        UsersOfNames { names: vec![(u32::MAX, 0); model.names.len()] }
-    }
-
-    fn add(&mut self, user: u32, names: &[u32]) {
-        for name in names {
-            let (last, count) = &mut self.names[*name as usize];
-            *count += u64::from(mem::replace(last, user) != user);
-        }
-    }
-
-    fn counted(self) -> BTreeMap<u32, u64> {
-        (0..).zip(self.names).map(|(name, (_, count))| (name, count)).filter(|(_, count)| *count > 0).collect()
-    }
 }
 
 /// What is done by itself.
@@ -221,7 +140,7 @@ impl Counts {
                 }
                 Task::Sizes => Done::Sizes(selection.sizes(model, period, &mut own.joiner)),
                 Task::Users => Done::Users(Box::new(Counts::of_users(model, selection, period))),
-                Task::Month(month) => Done::Month(month.clone(), Brief::of(model, selection, month, own)),
+                Task::Month(month) => Done::Month(month.clone(), Brief::of(model, selection, month, &mut own.joiner)),
             },
         );
         let (mut all, mut months) = (Counts::new(), Vec::new());
@@ -310,6 +229,18 @@ impl Counts {
         }
     }
 
+    /// What figures over time show of it.
+    pub fn brief(&self) -> Brief {
+        let users = |of: &BTreeMap<u32, Users>| of.iter().map(|(name, users)| (*name, users.count())).collect();
+        Brief {
+            users: self.users.count(),
+            package_users: users(&self.package_users),
+            version_users: users(&self.version_users),
+            jobs: self.jobs.jobs,
+            package_jobs: self.package_jobs.iter().map(|(name, cell)| (*name, cell.jobs)).collect(),
+        }
+    }
+
     /// Of several periods. A job that was in two of them counts twice.
     pub fn together<'a>(parts: impl Iterator<Item = &'a Counts>) -> Self {
         let mut all = Counts::new();
@@ -382,11 +313,18 @@ impl Counts {
     }
 
     fn of_users(model: &Model, selection: &Selection, period: &Period) -> Self {
-        let kinds = Kinds::of(model, selection, period);
-        let mut counts = Counts { processes: kinds.processes, weight: kinds.weight, ..Counts::new() };
+        let mut counts = Counts::new();
+        let (mut kinds, mut is_known) = (Vec::new(), vec![false; model.user_kinds.all().len()]);
+        selection.users(model, period, |kind, processes, weight| {
+            if !mem::replace(&mut is_known[kind as usize], true) {
+                kinds.push(kind);
+            }
+            counts.processes += processes;
+            counts.weight += weight;
+        });
         let mut environments = UsersOfSets::default();
         let [mut packages, mut direct, mut libraries, mut versions] = [(); 4].map(|()| UsersOfSets::default());
-        for kind in kinds.all.into_iter().map(|kind| model.user_kinds.get(kind)) {
+        for kind in kinds.into_iter().map(|kind| model.user_kinds.get(kind)) {
             let setting = model.settings.get(kind.setting);
             let user = setting.username;
             counts.users.add(user);
@@ -544,52 +482,6 @@ fn lots(model: &Model, selection: &Selection, period: &Period, own: &mut Own) ->
     lots
 }
 
-/// The kinds of users that a period has, each once; and what all of their processes come to.
-#[derive(Default)]
-struct Kinds {
-    all: Vec<u32>,
-    processes: u64,
-    weight: i64,
-}
-
-impl Kinds {
-    fn of(model: &Model, selection: &Selection, period: &Period) -> Self {
-        let mut kinds = Kinds::default();
-        let mut is_known = vec![false; model.user_kinds.all().len()];
-        let mut add = |kind: u32, processes: u64, weight: i64| {
-            if selection.takes_user(kind) {
-                if !mem::replace(&mut is_known[kind as usize], true) {
-                    kinds.all.push(kind);
-                }
-                kinds.processes += processes;
-                kinds.weight += weight;
-            }
-        };
-        for part in model.parts(period) {
-            match part {
-                Part::Month(month) => month.users.iter().for_each(|of| add(of.kind, of.processes, of.weight)),
-                Part::Days(_, rows) => rows.iter().for_each(|row| add(row.kind, row.processes.into(), row.weight)),
-            }
-        }
-        kinds
-    }
-
-    /// The kinds of users that a period has, those of a user together.
-    fn by_user(model: &Model, selection: &Selection, period: &Period) -> Vec<u32> {
-        let mut kinds = Vec::new();
-        for part in model.parts(period) {
-            match part {
-                Part::Month(month) => kinds.extend(month.users.iter().map(|of| of.kind)),
-                Part::Days(_, rows) => kinds.extend(rows.iter().map(|row| row.kind)),
-            }
-        }
-        kinds.retain(|kind| selection.takes_user(*kind));
-        // Of a month they are in order, which this is quick to see.
-        kinds.sort_by_key(|kind| model.user_of(*kind));
-        kinds
-    }
-}
-
 /// By the number of a set.
 type UsersOfSets = HashMap<u32, Users, Quick>;
 
@@ -616,7 +508,7 @@ fn cells<'a, K: Eq + Hash>(lots: impl Iterator<Item = &'a Lot>, key: impl Fn(&Lo
 #[cfg(test)]
 mod tests {
     use super::super::model::tests::{ROW, SETTING, WHAT, add};
-    use super::super::model::{JobRow, UserRow};
+    use super::super::model::{JobRow, UserKind, UserRow};
     use super::super::select::{Asked, Which};
     use super::*;
     use chrono::NaiveDate;

@@ -6,6 +6,7 @@
 
 mod accounting;
 mod answer;
+mod brief;
 mod cell;
 mod counts;
 mod digest;
@@ -32,7 +33,8 @@ use crate::cli;
 use crate::tables::Tables;
 use crate::{progress, reduce, stdout, synth};
 use anyhow::{Context, Result};
-use counts::{Brief, Counts};
+use brief::Brief;
+use counts::Counts;
 use figures::Source;
 use parallel::side_by_side;
 use period::Period;
@@ -106,7 +108,7 @@ impl Report<'_> {
         bar.finish_and_clear();
         let all = Counts::together(counted.iter().map(|(_, counts)| counts));
         let counted: Vec<(Period, Brief)> =
-            counted.into_iter().map(|(period, counts)| (period, Brief::from(&counts))).collect();
+            counted.into_iter().map(|(period, counts)| (period, counts.brief())).collect();
         let source = Source { model, period: &whole, counts: &all, months: &counted, wishes: &self.wishes };
         let trends = vec![figures::over_time(&source)];
         self.files(&self.args.out, &trends)?;

@@ -154,9 +154,20 @@ impl Selection {
         Selection { asked, settings, jobs, users }
     }
 
-    /// Whether rows of a kind of users count.
-    pub fn takes_user(&self, kind: u32) -> bool {
-        self.users[kind as usize]
+    /// Shows `each` the kinds of users of a period, with their processes and what these stand for. A kind may come several
+    /// times; within a whole month it does not, and those of a user come together.
+    pub fn users(&self, model: &Model, period: &Period, mut each: impl FnMut(u32, u64, i64)) {
+        let mut found = |kind: u32, processes: u64, weight: i64| {
+            if self.users[kind as usize] {
+                each(kind, processes, weight);
+            }
+        };
+        for part in model.parts(period) {
+            match part {
+                Part::Month(month) => month.users.iter().for_each(|of| found(of.kind, of.processes, of.weight)),
+                Part::Days(_, rows) => rows.iter().for_each(|row| found(row.kind, row.processes.into(), row.weight)),
+            }
+        }
     }
 
     /// Shows `each` the jobs of a period, each job once, whatever it has loaded.

@@ -15,7 +15,8 @@ mod trends;
 mod versions;
 
 use super::accounting::Accounting;
-use super::counts::{Brief, Counts};
+use super::brief::Brief;
+use super::counts::Counts;
 use super::model::Model;
 use super::period::Period;
 use super::table::{Table, Value};

@@ -1,7 +1,7 @@
 //! Which versions are used, and how new ones are taken up.
 
 use super::{Figure, Source, count, percent, share};
-use crate::report::counts::Brief;
+use crate::report::brief::Brief;
 use crate::report::draw::lines::{Line, draw};
 use crate::report::table::{Kind, Table};
 use std::collections::BTreeMap;
