@@ -84,6 +84,8 @@ impl Made {
             let output = synth.args(["--jobs", &jobs.to_string(), "--out"]).arg(&dataset).output().expect("synth");
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
             fs::write(&said, output.stdout).expect("a file");
+            // Nor is anybody to share the disk with what is still being written.
+            assert!(Command::new("sync").status().expect("sync").success());
         }
         let said: serde_json::Value = serde_json::from_slice(&fs::read(&said).expect("it")).expect("JSON");
         let records = said["records"].as_u64().expect("a number of records");

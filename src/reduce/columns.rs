@@ -96,6 +96,16 @@ impl<T: Copy> Coded<T> {
         Ok(())
     }
 
+    /// The rows that have a text, for each; those that have none are with one of them.
+    pub fn rows_by_text(&self) -> Vec<Vec<usize>> {
+        let texts = self.dictionary.made.len().max(1);
+        let mut rows = vec![Vec::new(); texts];
+        for (row, key) in self.rows.iter().flatten().enumerate() {
+            rows[key.map_or(0, |key| (key as usize).min(texts - 1))].push(row);
+        }
+        rows
+    }
+
     /// See [`mark_changes`].
     pub fn mark_changes(&self, is_like: &mut [bool]) {
         if let Some(keys) = &self.rows {

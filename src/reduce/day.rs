@@ -365,71 +365,68 @@ impl Reader {
         let marks =
             Marks { nothing: day.texts.number(""), container, multiprocessing: names.words.number("multiprocessing") };
         let numbers = Numbers::of(rows)?;
-        let is_like = self.like_the_one_before(&numbers, rows.num_rows());
-        let mut run: Option<Run> = None;
-        let mut main = None;
-        for row in 0..rows.num_rows() {
-            if !is_like[row] {
-                self.end(run.take(), &marks, names, day);
-                main = self.main.get(row);
-            }
-            let standing = standings.map_or(Standing::Counts, |standings| standings[row]);
-            if standing == Standing::Gone {
-                continue;
-            }
-            let counts = i64::from(standing == Standing::Counts);
-            match self.is_believed.get(row) {
-                Some(true) => {
-                    day.canaries += counts as u64;
+        let stretches = self.stretches(&numbers, rows.num_rows());
+        // Where everything is sampled, each process of a job has a row in two lists, one next to the other: list by list
+        // they are two runs, and not two a process.
+        for rows in self.list.rows_by_text() {
+            let mut run: Option<Run> = None;
+            let mut stretch = None;
+            let (mut main, mut is_believed) = (None, None);
+            for row in rows {
+                if stretch.replace(stretches[row]) != Some(stretches[row]) {
+                    self.end(run.take(), &marks, names, day);
+                    (main, is_believed) = (self.main.get(row), self.is_believed.get(row));
+                }
+                let standing = standings.map_or(Standing::Counts, |standings| standings[row]);
+                if standing == Standing::Gone {
                     continue;
                 }
-                Some(false) => day.claims += counts as u64,
-                None => {}
-            }
-            day.records += counts as u64;
-            let is_jupyter = main == Some(Main::Kernel) || self.packages.has_marked(row);
-            if run.as_ref().is_some_and(|run| run.is_jupyter != is_jupyter) {
-                self.end(run.take(), &marks, names, day);
-            }
-            for lists in [&mut self.packages, &mut self.direct, &mut self.libraries] {
-                lists.gather(row);
-            }
-            self.versions.gather(row);
-            let run = match &mut run {
-                Some(run) => run,
-                None => run.insert(self.begin(row, is_jupyter, &numbers, &marks, day)),
-            };
-            day.user_rows[run.user].1.count(counts, run.weight);
-            if let Some(job) = run.job {
-                let job = &mut day.job_rows[job].1;
-                job.counted.count(counts, run.weight);
-                if numbers.starts.is_valid(row) {
-                    let start = numbers.starts.value(row);
-                    let end = start.saturating_add((numbers.elapsed[row] * 1e6) as i64);
-                    job.start = Some(job.start.map_or(start, |known| known.min(start)));
-                    job.end = Some(job.end.map_or(end, |known| known.max(end)));
+                let counts = i64::from(standing == Standing::Counts);
+                match is_believed {
+                    Some(true) => {
+                        day.canaries += counts as u64;
+                        continue;
+                    }
+                    Some(false) => day.claims += counts as u64,
+                    None => {}
+                }
+                day.records += counts as u64;
+                let is_jupyter = main == Some(Main::Kernel) || self.packages.has_marked(row);
+                if run.as_ref().is_some_and(|run| run.is_jupyter != is_jupyter || run.rate != numbers.rate(row)) {
+                    self.end(run.take(), &marks, names, day);
+                }
+                for lists in [&mut self.packages, &mut self.direct, &mut self.libraries] {
+                    lists.gather(row);
+                }
+                self.versions.gather(row);
+                let run = match &mut run {
+                    Some(run) => run,
+                    None => run.insert(self.begin(row, is_jupyter, &numbers, &marks, day)),
+                };
+                day.user_rows[run.user].1.count(counts, run.weight);
+                if let Some(job) = run.job {
+                    let job = &mut day.job_rows[job].1;
+                    job.counted.count(counts, run.weight);
+                    if numbers.starts.is_valid(row) {
+                        let start = numbers.starts.value(row);
+                        let end = start.saturating_add((numbers.elapsed[row] * 1e6) as i64);
+                        job.start = Some(job.start.map_or(start, |known| known.min(start)));
+                        job.end = Some(job.end.map_or(end, |known| known.max(end)));
+                    }
                 }
             }
+            self.end(run.take(), &marks, names, day);
         }
-        self.end(run.take(), &marks, names, day);
         Ok(())
     }
 
-    /// For each row, whether it says the same as the one before it but for its times and its sets. A job's processes lie
-    /// together.
-    fn like_the_one_before(&self, numbers: &Numbers, rows: usize) -> Vec<bool> {
+    /// For each row, the number of its stretch: rows after each other that say the same but for their list, its rate,
+    /// their times and their sets. A job's processes lie together.
+    fn stretches(&self, numbers: &Numbers, rows: usize) -> Vec<u32> {
         let mut is_like = vec![true; rows];
-        is_like[..rows.min(1)].fill(false);
-        for texts in [
-            &self.list,
-            &self.system,
-            &self.subsystem,
-            &self.username,
-            &self.repo,
-            &self.job_id,
-            &self.exit,
-            &self.executable,
-        ] {
+        for texts in
+            [&self.system, &self.subsystem, &self.username, &self.repo, &self.job_id, &self.exit, &self.executable]
+        {
             texts.mark_changes(&mut is_like);
         }
         self.prefix.mark_changes(&mut is_like);
@@ -439,16 +436,18 @@ impl Reader {
         }
         mark_changes(numbers.uids, &mut is_like);
         mark_changes(numbers.nodes, &mut is_like);
-        for values in [numbers.rates, numbers.weights] {
-            mark_changes_or_nulls(values.nulls(), values.values(), &mut is_like);
-        }
+        mark_changes_or_nulls(numbers.weights.nulls(), numbers.weights.values(), &mut is_like);
         for flags in [numbers.is_staff, numbers.is_compute] {
             let values = flags.values();
             for (like, (one, other)) in is_like.iter_mut().skip(1).zip(values.iter().zip(values.iter().skip(1))) {
                 *like &= one == other;
             }
         }
-        is_like
+        let number = |stretch: &mut u32, is_like: bool| {
+            *stretch += u32::from(!is_like);
+            Some(*stretch)
+        };
+        is_like.into_iter().scan(0, number).collect()
     }
 
     /// A run that begins with this row.
@@ -482,11 +481,11 @@ impl Reader {
                 job.exits = day.text_sets.union(job.exits, exit);
             }
         }
-        let (rates, weights) = (numbers.rates, numbers.weights);
+        let weights = numbers.weights;
         Run {
             user: day.user(key),
             job,
-            rate: rates.is_valid(row).then(|| rates.value(row)),
+            rate: numbers.rate(row),
             weight: if weights.is_valid(row) { weights.value(row) } else { 1.0 },
             environments,
             is_jupyter,
@@ -586,6 +585,10 @@ impl<'a> Numbers<'a> {
             is_compute: flags(rows, Field::IsCompute.key())?,
             is_staff: flags(rows, Field::IsStaff.key())?,
         })
+    }
+
+    fn rate(&self, row: usize) -> Option<f64> {
+        self.rates.is_valid(row).then(|| self.rates.value(row))
     }
 }
 

@@ -1,6 +1,6 @@
 //! A file of the tables is written.
 
-use super::schema::{END, START};
+use super::schema::{DATE, END, START};
 use crate::whole::WholeFile;
 use anyhow::Result;
 use arrow::datatypes::SchemaRef;
@@ -40,7 +40,9 @@ pub fn create(path: &Path, schema: SchemaRef, said: Vec<(&str, String)>) -> Resu
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
         .set_key_value_metadata(Some(said.map(|(key, value)| KeyValue::new(key.to_string(), value)).collect()))
-        .set_statistics_enabled(EnabledStatistics::Chunk)
+        // A month's rows have nearly every value of a column: only the days tell one part of a file from another.
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_column_statistics_enabled(ColumnPath::from(DATE), EnabledStatistics::Chunk)
         // Sorted, so that each begins as the one before it does.
         .set_column_dictionary_enabled(job_id.clone(), false)
         .set_column_encoding(job_id, Encoding::DELTA_BYTE_ARRAY);
