@@ -4,7 +4,7 @@
 //! be those of customs before a time counts. Then the same with a tenth of the records, a report of five years, and what
 //! `customs serve` says of them.
 //!
-//! Everything is made up by `customs synth`, once, in the folder `tmp` of Cargo's target.
+//! Everything is made up by `customs synth`, once, in the folder `tmp/bench` of Cargo's target.
 
 #[path = "report/serve.rs"]
 mod serve;
@@ -29,7 +29,7 @@ const BOUND_GROWTH: f64 = 11.0;
 
 fn main() {
     let records = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(RECORDS);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("report");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench");
     fs::create_dir_all(&folder).expect("a folder");
     println!("{} processors, load {}", std::thread::available_parallelism().map_or(1, usize::from), load());
     let large = Made::new(&folder, records, 2000, 365);

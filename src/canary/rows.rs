@@ -5,10 +5,10 @@ use crate::dataset::read::{again, open};
 use crate::dataset::schema::{ARRIVED, MISSING_PARTS};
 use crate::dataset::{Dataset, Day};
 use anyhow::{Context, Result};
-use arrow::array::cast::AsArray;
-use arrow::array::{Array, RecordBatch};
-use arrow::compute::is_not_null;
-use arrow::datatypes::{Float64Type, TimestampMicrosecondType, UInt8Type, UInt32Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, TimestampMicrosecondType, UInt8Type, UInt32Type};
+use arrow_array::{Array, BooleanArray, RecordBatch};
+use arrow_buffer::BooleanBuffer;
 use customs_spec::record::Field;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowPredicateFn, RowFilter};
@@ -65,7 +65,7 @@ fn of_file(file: &Path, rows: &mut Vec<Row>) -> Result<()> {
     let mut names: Vec<&str> = fields.iter().map(|field| field.key()).collect();
     names.extend([Field::Python.key(), Field::Packages.key(), MISSING_PARTS, ARRIVED]);
     let (wanted, canary) = (columns(&names), columns(&[Field::Canary.key()]));
-    let is_canary = ArrowPredicateFn::new(canary, |rows| is_not_null(rows.column(0)));
+    let is_canary = ArrowPredicateFn::new(canary, |rows| Ok(has_value(rows.column(0))));
     let reader = reader.with_projection(wanted).with_row_filter(RowFilter::new(vec![Box::new(is_canary)]));
     for batch in reader.build()? {
         let batch = batch?;
@@ -74,6 +74,12 @@ fn of_file(file: &Path, rows: &mut Vec<Row>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// For each row, whether there is something.
+fn has_value(column: &dyn Array) -> BooleanArray {
+    let values = column.logical_nulls().map_or(BooleanBuffer::new_set(column.len()), |nulls| nulls.into_inner());
+    BooleanArray::new(values, None)
 }
 
 fn row(batch: &RecordBatch, at: usize) -> Result<Row> {

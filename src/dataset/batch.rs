@@ -1,13 +1,14 @@
 //! Records that are written together: a file for each day that they are of.
 
+use super::order::sorted;
 use super::rows::{Arrival, Rows};
 use super::schema::SCHEMA;
-use super::write::{create, sorted};
+use super::write::create;
 use super::{Dataset, Day};
 use crate::record::Record;
 use anyhow::Result;
-use arrow::array::{RecordBatch, UInt32Array};
-use arrow::compute::take_record_batch;
+use arrow_array::{RecordBatch, UInt32Array};
+use arrow_select::take::take_record_batch;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -4,17 +4,20 @@
 //! metadata which ones it stands for; they are removed when it has its name. Whoever is stopped between the two leaves
 //! rows behind that are there twice, and [`heal`] removes them.
 
+use super::order::{Keys, sorted};
 use super::read::open;
 use super::rows::{Arrival, Rows};
-use super::schema::{ORDER, PLAIN};
-use super::write::{REPLACES, create, sorted};
+use super::schema::{PLAIN, taken_apart};
+use super::write::{REPLACES, create};
 use super::{Dataset, Day, SUFFIX, fresh_name, sync_folder, twins};
 use crate::record::Record;
 use crate::whole::WholeFile;
 use anyhow::{Context, Result};
-use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
-use arrow::compute::{cast, filter_record_batch, interleave_record_batch, take_record_batch};
-use arrow::row::{OwnedRow, RowConverter, SortField};
+use arrow_array::{BooleanArray, RecordBatch, UInt32Array};
+use arrow_row::OwnedRow;
+use arrow_select::filter::filter_record_batch;
+use arrow_select::interleave::interleave_record_batch;
+use arrow_select::take::take_record_batch;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use std::cmp::Reverse;
 use std::collections::btree_map::Entry;
@@ -183,9 +186,7 @@ fn joined(files: &[PathBuf], parts: &[Vec<twins::Place>]) -> Result<RecordBatch>
     for (whole, arrival) in found.values() {
         rows.push(whole, arrival)?;
     }
-    let rows = sorted(&rows.take()?)?;
-    let plain = rows.columns().iter().zip(PLAIN.fields()).map(|(column, to)| cast(column, to.data_type()));
-    Ok(RecordBatch::try_new(PLAIN.clone(), plain.collect::<Result<_, _>>()?)?)
+    sorted(&taken_apart(&rows.take()?)?)
 }
 
 /// What is merged: the rest of a file.
@@ -217,7 +218,7 @@ impl Input {
 /// Takes the least row of all inputs, again and again.
 struct Merger {
     inputs: Vec<Input>,
-    converter: RowConverter,
+    order: Keys,
     /// Those that rows still to be written lie in, and the one that each input is at.
     batches: Vec<RecordBatch>,
     current: Vec<Option<Current>>,
@@ -226,16 +227,14 @@ struct Merger {
 /// Where an input is.
 struct Current {
     batch: usize,
-    keys: arrow::row::Rows,
+    keys: arrow_row::Rows,
     at: usize,
 }
 
 impl Merger {
     fn new(inputs: Vec<Input>) -> Result<Self> {
-        let kinds = ORDER.iter().map(|name| Ok(SortField::new(PLAIN.field_with_name(name)?.data_type().clone())));
-        let converter = RowConverter::new(kinds.collect::<Result<_>>()?)?;
         let current = inputs.iter().map(|_| None).collect();
-        Ok(Merger { inputs, converter, batches: Vec::new(), current })
+        Ok(Merger { inputs, order: Keys::new(&PLAIN)?, batches: Vec::new(), current })
     }
 
     fn run(mut self, out: &mut WholeFile) -> Result<()> {
@@ -271,8 +270,7 @@ impl Merger {
                 return Ok(None);
             };
             let batch = batch?;
-            let columns: Vec<_> = ORDER.iter().filter_map(|name| batch.column_by_name(name).cloned()).collect();
-            let keys = self.converter.convert_columns(&columns)?;
+            let keys = self.order.of(&batch)?;
             *place = Some(Current { batch: self.batches.len(), keys, at: 0 });
             self.batches.push(batch);
         }

@@ -14,6 +14,7 @@ pub mod batch;
 pub mod json;
 pub mod merge;
 pub mod of_user;
+mod order;
 pub mod read;
 pub mod rows;
 pub mod schema;

@@ -2,7 +2,7 @@
 
 use super::schema::{PLAIN, SCHEMA};
 use anyhow::{Context, Error, Result};
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use std::fs::File;
 use std::io::{self, ErrorKind};

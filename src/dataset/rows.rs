@@ -3,13 +3,14 @@
 use super::schema::{self, SCHEMA};
 use crate::record::{FLAGS, NUMBERS, Record, TEXTS};
 use anyhow::{Context, Result};
-use arrow::array::cast::AsArray;
-use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, ListBuilder,
-    MapBuilder, MapFieldNames, RecordBatch, StringDictionaryBuilder, TimestampMicrosecondBuilder, UInt8Builder,
-    UInt32Builder,
+use arrow_array::builder::{
+    ArrayBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, MapBuilder, MapFieldNames,
+    TimestampMicrosecondBuilder, UInt8Builder, UInt32Builder,
 };
-use arrow::datatypes::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt32Type};
+use arrow_array::builder::{ListBuilder, StringDictionaryBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt32Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use customs_spec::record::Field;
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -2,7 +2,11 @@
 
 pub use crate::record::MISSING_PARTS;
 use crate::record::{FLAGS, NUMBERS, TEXTS};
-use arrow::datatypes::{DataType, Field as Column, Fields, Schema, SchemaRef, TimeUnit};
+use anyhow::Result;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, make_array};
+use arrow_schema::{DataType, Field as Column, Fields, Schema, SchemaRef, TimeUnit};
+use arrow_select::take::take;
 use customs_spec::record::Field;
 use std::sync::{Arc, LazyLock};
 
@@ -14,9 +18,6 @@ pub const SOURCE: &str = "source";
 pub const HOST_VERIFIED: &str = "host_verified";
 /// Whether the kernel says that the sender has this `uid`.
 pub const UID_VERIFIED: &str = "uid_verified";
-
-/// By which rows are sorted in a file: a user's jobs lie together, and so do the processes of a job.
-pub const ORDER: [&str; 4] = [Field::Username.key(), Field::System.key(), Field::JobId.key(), Field::Start.key()];
 
 /// Text of few different values.
 pub fn word() -> DataType {
@@ -90,4 +91,22 @@ fn plain(kind: &DataType) -> DataType {
         DataType::Struct(columns) => DataType::Struct(columns.iter().map(child).collect()),
         other => other.clone(),
     }
+}
+
+/// The same rows with every dictionary taken apart.
+pub fn taken_apart(rows: &RecordBatch) -> Result<RecordBatch> {
+    let columns = rows.columns().iter().map(without_dictionaries).collect::<Result<_>>()?;
+    Ok(RecordBatch::try_new(PLAIN.clone(), columns)?)
+}
+
+fn without_dictionaries(array: &ArrayRef) -> Result<ArrayRef> {
+    if let Some(words) = array.as_any_dictionary_opt() {
+        return Ok(take(words.values(), words.keys(), None)?);
+    }
+    let data = array.to_data();
+    let children =
+        data.child_data().iter().map(|child| Ok(without_dictionaries(&make_array(child.clone()))?.to_data()));
+    let children = children.collect::<Result<_>>()?;
+    let kind = plain(data.data_type());
+    Ok(make_array(data.into_builder().data_type(kind).child_data(children).build()?))
 }

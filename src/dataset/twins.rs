@@ -6,9 +6,9 @@
 use super::read::open;
 use super::schema::MISSING_PARTS;
 use anyhow::{Context, Result};
-use arrow::array::BooleanArray;
-use arrow::array::cast::AsArray;
-use arrow::datatypes::{Float64Type, UInt32Type};
+use arrow_array::BooleanArray;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, UInt32Type};
 use customs_spec::record::Field;
 use parquet::arrow::ProjectionMask;
 use std::collections::HashMap;

@@ -1,11 +1,9 @@
-//! A file of the dataset is written: sorted and compressed.
+//! A file of the dataset is written: how it is compressed, and what it says of itself.
 
-use super::schema::{ORDER, SCHEMA};
+use super::schema::SCHEMA;
 use crate::whole::WholeFile;
 use anyhow::Result;
-use arrow::array::RecordBatch;
-use arrow::compute::{SortColumn, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 use parquet::arrow::{add_encoded_arrow_schema_to_metadata, arrow_writer::ArrowWriterOptions};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::metadata::KeyValue;
@@ -49,12 +47,4 @@ pub fn create(path: &Path, schema: SchemaRef, replaces: &[String]) -> Result<Who
     add_encoded_arrow_schema_to_metadata(&SCHEMA, &mut properties);
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     WholeFile::create(path, schema, options)
-}
-
-/// The rows in the order of a file.
-pub fn sorted(rows: &RecordBatch) -> Result<RecordBatch> {
-    let columns = ORDER.iter().filter_map(|name| rows.column_by_name(name));
-    let columns: Vec<SortColumn> = columns.map(|values| SortColumn { values: values.clone(), options: None }).collect();
-    let order = lexsort_to_indices(&columns, None)?;
-    Ok(take_record_batch(rows, &order)?)
 }

@@ -3,10 +3,11 @@
 
 use crate::words::{Quick, Sets, Words};
 use anyhow::{Context, Result, ensure};
-use arrow::array::cast::AsArray;
-use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
-use arrow::buffer::NullBuffer;
-use arrow::datatypes::{ArrowPrimitiveType, Int32Type};
+use arrow_array::ArrowPrimitiveType;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow_buffer::NullBuffer;
 use std::collections::HashMap;
 use std::mem;
 
@@ -77,7 +78,7 @@ impl<T> Dictionary<T> {
 pub struct Coded<T> {
     name: &'static str,
     dictionary: Dictionary<T>,
-    rows: Option<arrow::array::Int32Array>,
+    rows: Option<arrow_array::Int32Array>,
 }
 
 impl<T: Copy> Coded<T> {
@@ -131,7 +132,7 @@ pub struct Lists {
     name: &'static str,
     dictionary: Dictionary<Member>,
     known: HashMap<Box<[i32]>, u32, Quick>,
-    keys: Option<arrow::array::Int32Array>,
+    keys: Option<arrow_array::Int32Array>,
     offsets: Vec<i32>,
     /// What was gathered, each key once.
     gathered: Vec<i32>,
@@ -236,7 +237,7 @@ pub struct Maps {
     values: Dictionary<u32>,
     pairs: HashMap<(u32, u32), u32, Quick>,
     known: HashMap<Box<[u64]>, u32, Quick>,
-    keys: Option<(arrow::array::Int32Array, arrow::array::Int32Array)>,
+    keys: Option<(arrow_array::Int32Array, arrow_array::Int32Array)>,
     offsets: Vec<i32>,
     /// What was gathered: the keys of a name and of a value. Some are there twice.
     gathered: Vec<u64>,

@@ -8,8 +8,8 @@ use crate::dataset::twins;
 use crate::tables::sets;
 use crate::words::{Quick, Sets, Words};
 use anyhow::{Context, Result};
-use arrow::array::{Array, BooleanArray, Float64Array, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::types::{Float64Type, Int64Type, TimestampMicrosecondType};
+use arrow_array::{Array, BooleanArray, Float64Array, RecordBatch, TimestampMicrosecondArray};
 use customs_spec::record::Field;
 use parquet::arrow::ProjectionMask;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
@@ -364,8 +364,20 @@ impl Reader {
         self.versions.take(rows, &mut names.words)?;
         let marks =
             Marks { nothing: day.texts.number(""), container, multiprocessing: names.words.number("multiprocessing") };
-        let numbers = Numbers::of(rows)?;
-        let stretches = self.stretches(&numbers, rows.num_rows());
+        self.count(&Numbers::of(rows)?, &marks, standings, names, day);
+        Ok(())
+    }
+
+    /// Counts the rows of a batch.
+    fn count(
+        &mut self,
+        numbers: &Numbers,
+        marks: &Marks,
+        standings: Option<&[Standing]>,
+        names: &mut Names,
+        day: &mut Condensed,
+    ) {
+        let stretches = self.stretches(numbers);
         // Where everything is sampled, each process of a job has a row in two lists, one next to the other: list by list
         // they are two runs, and not two a process.
         for rows in self.list.rows_by_text() {
@@ -374,7 +386,7 @@ impl Reader {
             let (mut main, mut is_believed) = (None, None);
             for row in rows {
                 if stretch.replace(stretches[row]) != Some(stretches[row]) {
-                    self.end(run.take(), &marks, names, day);
+                    self.end(run.take(), marks, names, day);
                     (main, is_believed) = (self.main.get(row), self.is_believed.get(row));
                 }
                 let standing = standings.map_or(Standing::Counts, |standings| standings[row]);
@@ -393,7 +405,7 @@ impl Reader {
                 day.records += counts as u64;
                 let is_jupyter = main == Some(Main::Kernel) || self.packages.has_marked(row);
                 if run.as_ref().is_some_and(|run| run.is_jupyter != is_jupyter || run.rate != numbers.rate(row)) {
-                    self.end(run.take(), &marks, names, day);
+                    self.end(run.take(), marks, names, day);
                 }
                 for lists in [&mut self.packages, &mut self.direct, &mut self.libraries] {
                     lists.gather(row);
@@ -401,7 +413,7 @@ impl Reader {
                 self.versions.gather(row);
                 let run = match &mut run {
                     Some(run) => run,
-                    None => run.insert(self.begin(row, is_jupyter, &numbers, &marks, day)),
+                    None => run.insert(self.begin(row, is_jupyter, numbers, marks, day)),
                 };
                 day.user_rows[run.user].1.count(counts, run.weight);
                 if let Some(job) = run.job {
@@ -415,15 +427,14 @@ impl Reader {
                     }
                 }
             }
-            self.end(run.take(), &marks, names, day);
+            self.end(run.take(), marks, names, day);
         }
-        Ok(())
     }
 
     /// For each row, the number of its stretch: rows after each other that say the same but for their list, its rate,
     /// their times and their sets. A job's processes lie together.
-    fn stretches(&self, numbers: &Numbers, rows: usize) -> Vec<u32> {
-        let mut is_like = vec![true; rows];
+    fn stretches(&self, numbers: &Numbers) -> Vec<u32> {
+        let mut is_like = vec![true; numbers.starts.len()];
         for texts in
             [&self.system, &self.subsystem, &self.username, &self.repo, &self.job_id, &self.exit, &self.executable]
         {

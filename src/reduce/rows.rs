@@ -4,12 +4,13 @@ use super::day::{Condensed, Counted, Names};
 use crate::tables::schema::{JOBS, USERS};
 use crate::words::{Sets, Words};
 use anyhow::{Context, Result};
-use arrow::array::{
+use arrow_array::types::Int32Type;
+use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
     StringArray, TimestampMillisecondArray,
 };
-use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Int32Type, SchemaRef};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{DataType, SchemaRef};
 use chrono::NaiveDate;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The columns of the tables. Where a column is what the record has, it has the record's name.
 
 use crate::dataset::schema::{item, word};
-use arrow::datatypes::{DataType, Field as Column, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field as Column, Schema, SchemaRef, TimeUnit};
 use customs_spec::record::Field;
 use std::sync::{Arc, LazyLock};
 

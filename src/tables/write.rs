@@ -3,7 +3,7 @@
 use super::schema::{DATE, END, START};
 use crate::whole::WholeFile;
 use anyhow::Result;
-use arrow::datatypes::SchemaRef;
+use arrow_schema::SchemaRef;
 use customs_spec::record::Field;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
