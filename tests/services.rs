@@ -174,8 +174,8 @@ fn cells(home: &TempDir) -> Vec<Value> {
 fn notebooks_that_papermill_executes_are_reported_and_come_out_the_same() {
     let Some(python) = venv("services") else { return };
     for (number, status) in [("5", 0), ("6", 1)] {
-        let arguments = ["--no-progress-bar", "-p", "number", number, "notebook.ipynb", "done.ipynb"];
-        let Trial { output, records, homes } = same(&python.with_file_name("papermill"), &arguments);
+        let arguments = ["execute.py", "--no-progress-bar", "-p", "number", number, "notebook.ipynb", "done.ipynb"];
+        let Trial { output, records, homes } = same(&python, &arguments);
         assert_eq!(output.status.code(), Some(status), "{}", text(&output.stderr));
         let [plain, under] = homes.each_ref().map(cells);
         assert_eq!(under, plain);

@@ -1,7 +1,7 @@
 """A client of a Jupyter kernel whose cells bind what they import, and unbind some of it."""
 from jupyter_client import KernelManager
 
-manager = KernelManager()
+manager = KernelManager(shutdown_wait_time=120)  # as execute.py says
 manager.start_kernel()
 client = manager.client()
 client.start_channels()

@@ -31,7 +31,7 @@ def run(code, interrupt=False):
     print("ended", content["status"], content.get("ename"), flush=True)
 
 
-manager = KernelManager()
+manager = KernelManager(shutdown_wait_time=120)  # as execute.py says
 manager.start_kernel()
 client = connect()
 run("import wave; print(wave.__name__); 6 * 7")
