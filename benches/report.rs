@@ -90,13 +90,10 @@ impl Made {
         let said: serde_json::Value = serde_json::from_slice(&fs::read(&said).expect("it")).expect("JSON");
         let records = said["records"].as_u64().expect("a number of records");
         // Who comes first is not to be the one who reads from the disk.
-        for day in fs::read_dir(&dataset).expect("days").filter_map(Result::ok).filter(|day| day.path().is_dir()) {
-            for file in
-                fs::read_dir(day.path()).expect("files").filter_map(Result::ok).filter(|file| file.path().is_file())
-            {
-                fs::read(file.path()).expect("a file");
-            }
-        }
+        let entries =
+            |folder: &Path| fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+        let files = entries(&dataset).filter(|day| day.is_dir()).flat_map(|day| entries(&day));
+        files.filter(|file| file.is_file()).for_each(|file| drop(fs::read(file).expect("a file")));
         Made { dataset, tables: folder.join("tables"), report: folder.join("report"), records }
     }
 

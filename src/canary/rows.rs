@@ -78,7 +78,8 @@ fn of_file(file: &Path, rows: &mut Vec<Row>) -> Result<()> {
 
 /// For each row, whether there is something.
 fn has_value(column: &dyn Array) -> BooleanArray {
-    let values = column.logical_nulls().map_or(BooleanBuffer::new_set(column.len()), |nulls| nulls.into_inner());
+    let values =
+        column.logical_nulls().map_or_else(|| BooleanBuffer::new_set(column.len()), |nulls| nulls.into_inner());
     BooleanArray::new(values, None)
 }
 

@@ -16,9 +16,8 @@ pub struct Keys(RowConverter);
 impl Keys {
     /// For rows of that schema.
     pub fn new(schema: &Schema) -> Result<Self> {
-        let kinds = ORDER.iter().map(|field| anyhow::Ok(schema.field_with_name(field.key())?.data_type().clone()));
-        let fields = kinds.map(|kind| Ok(SortField::new(kind?))).collect::<Result<_>>()?;
-        Ok(Keys(RowConverter::new(fields)?))
+        let by = |field: &Field| Ok(SortField::new(schema.field_with_name(field.key())?.data_type().clone()));
+        Ok(Keys(RowConverter::new(ORDER.iter().map(by).collect::<Result<_>>()?)?))
     }
 
     /// A key for each row.

@@ -4,10 +4,9 @@ use super::schema::{self, SCHEMA};
 use crate::record::{FLAGS, NUMBERS, Record, TEXTS};
 use anyhow::{Context, Result};
 use arrow_array::builder::{
-    ArrayBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, MapBuilder, MapFieldNames,
-    TimestampMicrosecondBuilder, UInt8Builder, UInt32Builder,
+    ArrayBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, ListBuilder, MapBuilder,
+    MapFieldNames, StringDictionaryBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt32Builder,
 };
-use arrow_array::builder::{ListBuilder, StringDictionaryBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampMicrosecondType, UInt8Type, UInt32Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};

@@ -6,7 +6,9 @@ use anyhow::{Context, Result, ensure};
 use arrow_array::ArrowPrimitiveType;
 use arrow_array::cast::AsArray;
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, BooleanArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int32Array, PrimitiveArray, RecordBatch, StringArray,
+};
 use arrow_buffer::NullBuffer;
 use std::collections::HashMap;
 use std::mem;
@@ -78,7 +80,7 @@ impl<T> Dictionary<T> {
 pub struct Coded<T> {
     name: &'static str,
     dictionary: Dictionary<T>,
-    rows: Option<arrow_array::Int32Array>,
+    rows: Option<Int32Array>,
 }
 
 impl<T: Copy> Coded<T> {
@@ -132,7 +134,7 @@ pub struct Lists {
     name: &'static str,
     dictionary: Dictionary<Member>,
     known: HashMap<Box<[i32]>, u32, Quick>,
-    keys: Option<arrow_array::Int32Array>,
+    keys: Option<Int32Array>,
     offsets: Vec<i32>,
     /// What was gathered, each key once.
     gathered: Vec<i32>,
@@ -237,7 +239,7 @@ pub struct Maps {
     values: Dictionary<u32>,
     pairs: HashMap<(u32, u32), u32, Quick>,
     known: HashMap<Box<[u64]>, u32, Quick>,
-    keys: Option<(arrow_array::Int32Array, arrow_array::Int32Array)>,
+    keys: Option<(Int32Array, Int32Array)>,
     offsets: Vec<i32>,
     /// What was gathered: the keys of a name and of a value. Some are there twice.
     gathered: Vec<u64>,

@@ -419,11 +419,8 @@ impl Reader {
                 if let Some(job) = run.job {
                     let job = &mut day.job_rows[job].1;
                     job.counted.count(counts, run.weight);
-                    if numbers.starts.is_valid(row) {
-                        let start = numbers.starts.value(row);
-                        let end = start.saturating_add((numbers.elapsed[row] * 1e6) as i64);
-                        job.start = Some(job.start.map_or(start, |known| known.min(start)));
-                        job.end = Some(job.end.map_or(end, |known| known.max(end)));
+                    if let Some((start, end)) = numbers.times(row) {
+                        job.ran(start, end);
                     }
                 }
             }
@@ -598,6 +595,12 @@ impl<'a> Numbers<'a> {
         })
     }
 
+    /// When a process began, and was heard of last: microseconds since 1970.
+    fn times(&self, row: usize) -> Option<(i64, i64)> {
+        let start = self.starts.is_valid(row).then(|| self.starts.value(row))?;
+        Some((start, start.saturating_add((self.elapsed[row] * 1e6) as i64)))
+    }
+
     fn rate(&self, row: usize) -> Option<f64> {
         self.rates.is_valid(row).then(|| self.rates.value(row))
     }
@@ -635,6 +638,12 @@ impl Job {
             exits: 0,
             counted: Counted::default(),
         }
+    }
+
+    /// A process of it ran then.
+    fn ran(&mut self, start: i64, end: i64) {
+        self.start = Some(self.start.map_or(start, |known| known.min(start)));
+        self.end = Some(self.end.map_or(end, |known| known.max(end)));
     }
 
     /// Another process of it. Where they differ, a compute node's word counts more, and then what comes first in the
