@@ -48,6 +48,7 @@ mod slots;
 mod sys;
 mod text;
 mod transport;
+mod turn;
 mod user;
 mod versions;
 

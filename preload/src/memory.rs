@@ -2,7 +2,7 @@
 //! segment: in a process without Python there is no writable page of ours, and nothing to map for one. When a
 //! Python was found, `unlock` makes the state writable, once.
 //!
-//! Access is by try-lock: who finds the state taken goes away, at once or after a bounded number of turns.
+//! Access is in [turns](crate::turn): who finds the state taken goes away, at once or after a short while.
 
 use crate::early::{Init, Inittab};
 use crate::endings::atexit::{self, Methods};
@@ -17,6 +17,7 @@ use crate::python::{Api, Raw};
 use crate::slots::Slots;
 use crate::sys;
 use crate::text::{Arena, Text};
+use crate::turn::Turn;
 use crate::user::User;
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
@@ -81,16 +82,12 @@ pub fn verified_policy() -> Policy<'static> {
     Policy::of_verified(unsafe { &customs_policy })
 }
 
-/// Still read-only; writable and free; taken.
-const LOCKED: u32 = 0;
-const FREE: u32 = 1;
-const TAKEN: u32 = 2;
-
 #[repr(C)]
 struct Shared {
-    access: AtomicU32,
-    /// Whether somebody works on our own stack.
-    is_stack_taken: AtomicU32,
+    /// Who works with the state. Until it is writable, nobody.
+    access: Turn,
+    /// Who works on our own stack.
+    stack: Turn,
     /// The process that was armed. A child has another number.
     owner: AtomicU32,
     /// The initialisations that the early door wrapped. Beside the state, because the wrappers must always find them.
@@ -226,12 +223,12 @@ pub fn unlock() -> Option<()> {
     let start = &raw const customs_state as usize;
     // SAFETY: the region is page-aligned, whole pages long, and nothing else lies in it.
     let access = unsafe { &customs_state.access };
-    if access.load(Ordering::Acquire) == LOCKED {
+    if access.is_nobodys_yet() {
         // SAFETY: as above; from here on the region is ours to write.
         unsafe {
             sys::make_writable(start, REGION.next_multiple_of(PAGE).saturating_add(STACK.next_multiple_of(PAGE)))
         }?;
-        if access.compare_exchange(LOCKED, TAKEN, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+        if access.begin() {
             // SAFETY: mapped as long as the library is.
             let state = unsafe { &customs_state.state }.get();
             // SAFETY: a place inside of it.
@@ -240,7 +237,9 @@ pub fn unlock() -> Option<()> {
             unsafe { notes.write(Notes::NOTHING) };
             // SAFETY: as above, and no Python has heard of them yet.
             unsafe { methods().write(atexit::methods()) };
-            access.store(FREE, Ordering::Release);
+            // SAFETY: mapped as long as the library is, and writable by now.
+            unsafe { &customs_state.stack }.give_back();
+            access.give_back();
         }
     }
     Some(())
@@ -297,9 +296,9 @@ pub fn adopt() -> Option<(Guard, u32)> {
     }
     owner.compare_exchange(parent, BEING_ADOPTED, Ordering::AcqRel, Ordering::Acquire).ok()?;
     // SAFETY: as above; writable, since there is an owner.
-    unsafe { &customs_state.access }.store(TAKEN, Ordering::Release);
+    unsafe { &customs_state.access }.inherit();
     // SAFETY: as above.
-    unsafe { &customs_state.is_stack_taken }.store(0, Ordering::Release);
+    unsafe { &customs_state.stack }.give_back();
     Some((Guard(()), parent))
 }
 
@@ -350,16 +349,15 @@ pub fn on_own_stack<F: FnOnce()>(work: F) {
         }
     }
     // SAFETY: mapped as long as the library is, and writable, since the process was armed.
-    let is_taken = unsafe { &customs_state.is_stack_taken };
-    // Another thread's report takes less than this.
-    if !(0..1000).any(|_| is_taken.swap(1, Ordering::Acquire) == 0 || sys::give_way()) {
+    let stack = unsafe { &customs_state.stack };
+    if !stack.take_soon() {
         return;
     }
     let top = (&raw const customs_stack as usize).wrapping_add(STACK);
     let mut work = Some(work);
     // SAFETY: the end of a stack that is writable, aligned, and nobody else's.
     unsafe { call_on(top, trampoline::<F>, (&raw mut work).cast()) };
-    is_taken.store(0, Ordering::Release);
+    stack.give_back();
 }
 
 /// Calls `work(argument)` with the stack that ends at `top`.
@@ -439,25 +437,15 @@ pub struct Guard(());
 
 /// Takes the state; `None` when it is still read-only or someone else has it.
 pub fn take() -> Option<Guard> {
-    // SAFETY: mapped as long as the library is, and an atomic is read only.
-    let access = unsafe { &customs_state.access };
-    // A failed exchange writes too, and would fault on the read-only page: look first.
-    if access.load(Ordering::Acquire) != FREE {
-        return None;
-    }
-    access.compare_exchange(FREE, TAKEN, Ordering::AcqRel, Ordering::Acquire).ok().map(|_| Guard(()))
+    // SAFETY: mapped as long as the library is.
+    unsafe { &customs_state.access }.take().then_some(Guard(()))
 }
 
-/// Takes the state from an interpreter that is about to give it back. Interpreters with a GIL each start and end at
-/// the same time; who does not get it within a thousand turns goes away.
+/// Takes the state, if need be from an interpreter that is about to give it back: interpreters with a GIL each start and
+/// end at the same time.
 pub fn take_soon() -> Option<Guard> {
-    (0..1000).find_map(|_| {
-        let guard = take();
-        if guard.is_none() {
-            sys::give_way();
-        }
-        guard
-    })
+    // SAFETY: mapped as long as the library is.
+    unsafe { &customs_state.access }.take_soon().then_some(Guard(()))
 }
 
 impl Deref for Guard {
@@ -482,6 +470,6 @@ impl DerefMut for Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         // SAFETY: writable since `unlock`.
-        unsafe { &customs_state.access }.store(FREE, Ordering::Release);
+        unsafe { &customs_state.access }.give_back();
     }
 }

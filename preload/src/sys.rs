@@ -247,11 +247,10 @@ pub fn file_size_is_unlimited() -> bool {
     answer == 0 && limit[0] == libc::RLIM_INFINITY
 }
 
-/// sched_yield(2); `false`, to be asked in a row of tries.
-pub fn give_way() -> bool {
+/// sched_yield(2).
+pub fn give_way() {
     // SAFETY: takes nothing, never fails.
     unsafe { call(libc::SYS_sched_yield, 0, 0, 0, 0, 0, 0) };
-    false
 }
 
 /// Makes pages readable and writable.
