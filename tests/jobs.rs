@@ -33,17 +33,9 @@ fn a_slurm_job_is_reported_once_as_slurm_knows_it() {
 fn batch(folder: &Path, name: &str, library: &str, line: &str) -> PathBuf {
     let path = folder.join(name);
     let marker = folder.join(format!("{name}.started"));
-    let text = format!("#!/bin/sh\nexport LD_PRELOAD={library}\necho $SLURM_JOB_ID >> {}\n{line}\n", marker.display());
+    let text = format!("#!/bin/sh\nexport LD_PRELOAD={library} STARTED={}\n{line}\n", marker.display());
     fs::write(&path, text).unwrap();
     path
-}
-
-fn wait_until(what: &str, seconds: u64, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < Duration::from_secs(seconds), "{what}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 #[test]
@@ -67,33 +59,38 @@ fn slurm_jobs_that_are_cancelled_requeued_or_run_into_their_limit_are_reported()
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_string()
     };
-    let long = format!("exec {} -c 'import sqlite3, time; time.sleep(600)'", python());
+    let queue = || {
+        let output = slurm.client("squeue").args(["--noheader", "--states=all", "--format=%i %T %r"]).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let wait_until = |what: &str, seconds: u64, done: &dyn Fn() -> bool| {
+        let start = Instant::now();
+        while !done() {
+            assert!(start.elapsed() < Duration::from_secs(seconds), "{what}: not within {seconds} s\n{}", queue());
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    let says_so = r#"import os; open(os.environ["STARTED"], "a").write("started\n")"#;
+    let long = format!("exec {} -c 'import sqlite3, time; {says_so}; time.sleep(600)'", python());
     // A limit of a minute is the least there is; meanwhile the others run.
     let limited = submit("limited", &["--time=1"], &long);
-    wait_until("the limited job starts", 60, || started("limited", 1));
+    wait_until("the limited job starts", 60, &|| started("limited", 1));
 
     let cancelled = submit("cancelled", &["--time=10"], &long);
-    wait_until("the job to be cancelled starts", 60, || started("cancelled", 1));
-    std::thread::sleep(Duration::from_secs(1));
+    wait_until("the job to be cancelled starts", 60, &|| started("cancelled", 1));
     assert!(slurm.client("scancel").arg("--full").arg(&cancelled).status().unwrap().success());
 
-    let array = submit("array", &["--array=0-2", "--time=10"], &format!("exec {} -c 'import json'", python()));
+    let array =
+        submit("array", &["--array=0-2", "--time=10"], &format!("exec {} -c 'import json; {says_so}'", python()));
     let line = format!("[ \"$SLURM_RESTART_COUNT\" = 1 ] && exec {} -c 'import json'\n{long}", python());
     let requeued = submit("requeued", &["--requeue", "--time=10"], &line);
-    wait_until("the job to be requeued starts", 60, || started("requeued", 1));
-    std::thread::sleep(Duration::from_secs(1));
+    wait_until("the job to be requeued starts", 60, &|| started("requeued", 1));
     assert!(slurm.client("scontrol").args(["requeue", &requeued]).status().unwrap().success());
-    wait_until("the array runs", 60, || started("array", 3));
-    let finished = || {
-        let output = slurm.client("squeue").args(["--noheader", "--states=all", "--format=%i %T %r"]).output().unwrap();
-        let text = String::from_utf8(output.stdout).unwrap();
-        let is_over =
-            |line: &str| !["PENDING", "RUNNING", "COMPLETING", "REQUEUED"].iter().any(|state| line.contains(state));
-        (text.lines().all(is_over), text)
-    };
+    wait_until("the array runs", 60, &|| started("array", 3));
+    let is_over = |job: &str| !["PENDING", "RUNNING", "COMPLETING", "REQUEUED"].iter().any(|state| job.contains(state));
     // A requeued job waits for some two minutes before it begins again.
-    wait_until("all jobs end", 280, || finished().0);
-    println!("{}", finished().1);
+    wait_until("all jobs end", 280, &|| queue().lines().all(is_over));
+    println!("{}", queue());
 
     let records = receiver.close();
     let of = |job: &str| -> Vec<&Value> { records.iter().filter(|record| record["job_id"] == *job).collect() };

@@ -60,10 +60,15 @@ impl Site {
         names
     }
 
-    fn start(&self, python: &str, code: &str) -> Child {
+    fn command(&self, python: &str, code: &str) -> Command {
         let mut command = bare(python);
         command.args(["-c", code]).env("LD_PRELOAD", self.library.path());
-        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    fn start(&self, python: &str, code: &str) -> Child {
+        self.command(python, code).spawn().unwrap()
     }
 
     /// Runs `code` until it has said in a file that it is ready, and kills it.
@@ -152,8 +157,9 @@ fn a_process_that_reports_itself_leaves_nothing_behind() {
         "import multiprocessing; p = multiprocessing.get_context('fork').Process(target=print); p.start(); p.join()",
     ] {
         let site = Site::new();
-        site.start(python(), &format!("import sqlite3\n{end}")).wait().unwrap();
-        std::thread::sleep(Duration::from_millis(300));
+        let mut command = site.command(python(), &format!("import sqlite3\n{end}"));
+        // Until the last of them has closed it.
+        command.stdout(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
         assert_eq!(site.files(), [""; 0], "{end}");
     }
 }

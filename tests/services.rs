@@ -220,11 +220,10 @@ impl Server {
         }
     }
 
-    /// How many children it has.
-    fn children(&self) -> usize {
-        let pid = self.process.id();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        children.split_whitespace().count()
+    /// How many of its workers have said that they are ready.
+    fn ready(&self) -> usize {
+        let names = fs::read_dir(&self.home).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("ready.")).count()
     }
 
     fn terminate(mut self) -> (ExitStatus, Vec<String>) {
@@ -248,11 +247,10 @@ fn gunicorns_workers_are_reported_where_they_have_imported_more_than_their_maste
             let server = Server::start(&python.with_file_name("gunicorn"), &arguments, library);
             let answers = ["/a", "/wave", "/b"].map(|path| server.ask(path));
             let start = Instant::now();
-            while server.children() < 2 {
+            while server.ready() < 2 {
                 assert!(start.elapsed() < Duration::from_secs(60), "two workers");
                 std::thread::sleep(Duration::from_millis(20));
             }
-            std::thread::sleep(Duration::from_millis(1000)); // for the second worker to load the application
             (answers, server.terminate())
         });
         assert_eq!(under, plain);

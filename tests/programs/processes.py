@@ -69,7 +69,9 @@ def daemon():
             if os.fork() == 0:
                 raise SystemExit
             os.wait()
-            open("daemon-has-ended", "w").close()
+            with open("daemon.new", "w") as file:
+                file.write(str(os.getpid()))
+            os.rename("daemon.new", "daemon")
             raise SystemExit
         os._exit(0)
     os.wait()
