@@ -11,15 +11,18 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// Asks a relay to say how much it has passed on of what came before.
+const ASK: &[u8] = b"how much?";
 
 /// Stands between the library and the collector.
 struct Relay {
     address: SocketAddr,
-    forwarded: Arc<AtomicU64>,
+    forwarded: mpsc::Receiver<u64>,
 }
 
 impl Relay {
@@ -27,17 +30,21 @@ impl Relay {
     fn to(collector: &Collector, mut plan: impl FnMut(u64, &str) -> Option<String> + Send + 'static) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let (address, to) = (socket.local_addr().unwrap(), collector.address("udp"));
-        let forwarded = Arc::new(AtomicU64::new(0));
-        let counter = forwarded.clone();
+        let (say, forwarded) = mpsc::channel();
         std::thread::spawn(move || {
             let mut buffer = vec![0; 65_536];
-            for number in 0.. {
+            let (mut number, mut count) = (0, 0);
+            loop {
                 let length = socket.recv(&mut buffer).unwrap();
-                let text = std::str::from_utf8(&buffer[..length]).unwrap();
-                if let Some(datagram) = plan(number, text) {
-                    socket.send_to(datagram.as_bytes(), to).unwrap();
-                    counter.fetch_add(1, Ordering::SeqCst);
+                if &buffer[..length] == ASK {
+                    say.send(count).unwrap();
+                    continue;
                 }
+                if let Some(datagram) = plan(number, std::str::from_utf8(&buffer[..length]).unwrap()) {
+                    socket.send_to(datagram.as_bytes(), to).unwrap();
+                    count += 1;
+                }
+                number += 1;
             }
         });
         Relay { address, forwarded }
@@ -45,9 +52,9 @@ impl Relay {
 
     /// All that it passed on has been read by the collector.
     fn settle(&self, collector: &Collector) {
-        // What a canary sent before it ended may still be in the relay's socket.
-        std::thread::sleep(Duration::from_millis(300));
-        let forwarded = self.forwarded.load(Ordering::SeqCst) as f64;
+        UdpSocket::bind("127.0.0.1:0").unwrap().send_to(ASK, self.address).unwrap();
+        // What a canary sent before it ended is before this in the relay's socket.
+        let forwarded = self.forwarded.recv().unwrap() as f64;
         collector.wait_for("customs_parsed_total", |parsed| parsed >= forwarded);
     }
 }
