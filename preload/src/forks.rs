@@ -145,12 +145,16 @@ fn is_helper(python: Python) -> bool {
 }
 
 /// Calls `see` with the module of `python -c 'from MODULE import …'`, from 3.10 on, where `sys.orig_argv` tells what
-/// this interpreter was started with.
+/// this interpreter was started with. A fork server's begins with `import sys; ` in 3.15 and later releases of 3.14
+/// (Lib/multiprocessing/forkserver.py).
 fn command(python: Python, mut see: impl FnMut(&[u8])) {
     let Some(arguments) = python.sys(c"orig_argv") else { return };
     for index in 1..8 {
         let Some(argument) = arguments.item(index) else { return };
-        let module = argument.text().and_then(|text| text.strip_prefix(b"from ")?.split(|byte| *byte == b' ').next());
+        let module = argument.text().and_then(|text| {
+            let text = text.strip_prefix(b"import sys; ").unwrap_or(text);
+            text.strip_prefix(b"from ")?.split(|byte| *byte == b' ').next()
+        });
         if let Some(module) = module {
             return see(module);
         }
