@@ -4,6 +4,7 @@ use crate::support::collector::{Collector, Dataset, id, message};
 use crate::support::hosts;
 use crate::support::library::Library;
 use crate::support::trial::{PACKAGES, SITE, bare, python};
+use crate::support::wait::wait_for;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +14,6 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Asks a relay to say how much it has passed on of what came before.
@@ -388,11 +388,7 @@ fn a_ledger_stays_whole_under_two_runs_at_once_a_failure_and_a_kill() {
     let mut run = place.run(&["--import", "sleepy"]);
     run.env("PYTHONPATH", place.folder.path()).env("STARTED", place.path("started"));
     let mut run = run.stdout(Stdio::null()).spawn().unwrap();
-    let start = Instant::now();
-    while !place.path("started").exists() {
-        assert!(start.elapsed() < Duration::from_secs(60));
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for("the canary", || place.path("started").exists().then_some(()));
     run.kill().unwrap();
     run.wait().unwrap();
     // As far as the disk had it, if the machine went down.

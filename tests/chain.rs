@@ -2,11 +2,12 @@
 //! pyarrow and DuckDB read of the dataset in the end. Every column is compared with what the job knew of itself.
 
 use crate::support::collector::{Collector, Dataset};
-use crate::support::engines::{OpenSearch, Rsyslogd, free_port, wait_for};
+use crate::support::engines::{OpenSearch, Rsyslogd, free_port};
 use crate::support::hosts;
 use crate::support::library::Library;
 use crate::support::slurm::Slurm;
 use crate::support::trial::bare;
+use crate::support::wait::wait_for;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};

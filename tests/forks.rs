@@ -3,10 +3,11 @@
 use crate::support::hosts::{self, Kind};
 use crate::support::library::{Library, site};
 use crate::support::receiver::Receiver;
+use crate::support::trial::{SITE, run};
+use crate::support::wait::wait_until;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 const PACKAGES: &str = "[[package]]\nname = \"multiprocessing\"\n[[package]]\nname = \"sqlite3\"\n";
 
@@ -60,11 +61,7 @@ fn children_are_reported_where_they_have_something_to_add() {
         }
         let daemon = folder.outside().join("daemon");
         let is_gone = || fs::read_to_string(&daemon).is_ok_and(|pid| !Path::new("/proc").join(pid).exists());
-        let start = Instant::now();
-        while !is_gone() {
-            assert!(start.elapsed() < Duration::from_secs(60), "{}: the daemon does not end", host.name);
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until(is_gone, || format!("{}: the daemon does not end", host.name));
     }
     let records = receiver.close();
     let mut wrong = Vec::new();
@@ -90,4 +87,17 @@ fn children_are_reported_where_they_have_something_to_add() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_multiprocessing_keeps_for_itself_is_told_by_what_it_was_started_with() {
+    // As a fork server is when another `__main__` has come in the place of its own.
+    for (code, count) in [
+        ("from multiprocessing.forkserver import main; del main; import sqlite3", 0),
+        ("import sys; from multiprocessing.forkserver import main; del main; import sqlite3", 0),
+        ("import sys; from multiprocessing.pool import Pool; del Pool; import sqlite3", 1),
+    ] {
+        let outcome = run(SITE, &[], &["-c", code]);
+        assert_eq!(outcome.records.len(), count, "{code}: {:?}", outcome.records);
+    }
 }

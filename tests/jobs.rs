@@ -4,11 +4,11 @@ use crate::support::library::Library;
 use crate::support::receiver::Receiver;
 use crate::support::slurm::Slurm;
 use crate::support::trial::{PACKAGES, SITE, python, under};
+use crate::support::wait::wait_until;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 #[test]
 fn a_slurm_job_is_reported_once_as_slurm_knows_it() {
@@ -47,9 +47,9 @@ fn slurm_jobs_that_are_cancelled_requeued_or_run_into_their_limit_are_reported()
     let library = library.path();
     let library = library.to_str().unwrap();
     let folder = slurm.folder();
-    let started = |name: &str, count: usize| {
+    let started = |name: &str| {
         let text = fs::read_to_string(folder.join(format!("{name}.started"))).unwrap_or_default();
-        text.lines().count() >= count
+        text.lines().count()
     };
     let submit = |name: &str, options: &[&str], line: &str| {
         let script = batch(folder, name, library, line);
@@ -63,33 +63,28 @@ fn slurm_jobs_that_are_cancelled_requeued_or_run_into_their_limit_are_reported()
         let output = slurm.client("squeue").args(["--noheader", "--states=all", "--format=%i %T %r"]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     };
-    let wait_until = |what: &str, seconds: u64, done: &dyn Fn() -> bool| {
-        let start = Instant::now();
-        while !done() {
-            assert!(start.elapsed() < Duration::from_secs(seconds), "{what}: not within {seconds} s\n{}", queue());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    };
+    let until_started =
+        |name: &str, count: usize| wait_until(|| started(name) >= count, || format!("{name}:\n{}", queue()));
     let says_so = r#"import os; open(os.environ["STARTED"], "a").write("started\n")"#;
     let long = format!("exec {} -c 'import sqlite3, time; {says_so}; time.sleep(600)'", python());
     // A limit of a minute is the least there is; meanwhile the others run.
     let limited = submit("limited", &["--time=1"], &long);
-    wait_until("the limited job starts", 60, &|| started("limited", 1));
+    until_started("limited", 1);
 
     let cancelled = submit("cancelled", &["--time=10"], &long);
-    wait_until("the job to be cancelled starts", 60, &|| started("cancelled", 1));
+    until_started("cancelled", 1);
     assert!(slurm.client("scancel").arg("--full").arg(&cancelled).status().unwrap().success());
 
     let array =
         submit("array", &["--array=0-2", "--time=10"], &format!("exec {} -c 'import json; {says_so}'", python()));
     let line = format!("[ \"$SLURM_RESTART_COUNT\" = 1 ] && exec {} -c 'import json'\n{long}", python());
     let requeued = submit("requeued", &["--requeue", "--time=10"], &line);
-    wait_until("the job to be requeued starts", 60, &|| started("requeued", 1));
+    until_started("requeued", 1);
     assert!(slurm.client("scontrol").args(["requeue", &requeued]).status().unwrap().success());
-    wait_until("the array runs", 60, &|| started("array", 3));
+    until_started("array", 3);
     let is_over = |job: &str| !["PENDING", "RUNNING", "COMPLETING", "REQUEUED"].iter().any(|state| job.contains(state));
     // A requeued job waits for some two minutes before it begins again.
-    wait_until("all jobs end", 280, &|| queue().lines().all(is_over));
+    wait_until(|| queue().lines().all(is_over), || format!("not all jobs end:\n{}", queue()));
     println!("{}", queue());
 
     let records = receiver.close();

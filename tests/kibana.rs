@@ -2,8 +2,9 @@
 //! counts.
 
 use crate::support::collector::{Collector, Dataset, id, message};
-use crate::support::engines::{OpenSearch, shipped, wait_for};
+use crate::support::engines::{OpenSearch, shipped};
 use crate::support::trial::bare;
+use crate::support::wait::wait_for;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

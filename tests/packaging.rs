@@ -4,6 +4,7 @@
 use crate::support::collector::{Collector, Row, rows};
 use crate::support::hosts;
 use crate::support::trial::{PACKAGES, bare};
+use crate::support::wait::wait_until;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, Write};
@@ -11,7 +12,6 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const NAMES: [&str; 3] = ["customs", "customs-preload", "customs-collector"];
@@ -233,15 +233,11 @@ impl Root {
 
 /// Waits until there are that many files whose name begins so.
 fn wait_for(folder: &Path, start: &str, count: usize) {
-    let since = Instant::now();
     let are_there = || {
         let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.filter(|name| name.starts_with(start)).count()
     };
-    while are_there() < count {
-        assert!(since.elapsed() < Duration::from_secs(120), "{} of {count} {start}", are_there());
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    wait_until(|| are_there() >= count, || format!("{} of {count} {start}", are_there()));
 }
 
 /// Lets a shell go on that waits for a line, and gives what it printed; nothing may come on stderr.

@@ -4,12 +4,12 @@
 use crate::support::hosts;
 use crate::support::library::Library;
 use crate::support::trial::{SITE, bare, python, run};
+use crate::support::wait::wait_for;
 use serde_json::Value;
 use std::fs;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// An rsyslogd of our own, which writes what it parsed as JSON lines.
@@ -37,7 +37,7 @@ impl Rsyslogd {
         let daemon = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let rsyslogd = Rsyslogd { folder, port, daemon };
         // Its socket appears when its inputs run.
-        wait_for(|| rsyslogd.socket().exists().then_some(()));
+        wait_for("its socket", || rsyslogd.socket().exists().then_some(()));
         Some(rsyslogd)
     }
 
@@ -47,7 +47,7 @@ impl Rsyslogd {
 
     /// What it has parsed, once there are `count` messages.
     fn messages(&self, count: usize) -> Vec<Value> {
-        wait_for(|| {
+        wait_for("all messages", || {
             let text = fs::read_to_string(self.folder.path().join("out.json")).unwrap_or_default();
             let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
             (lines.len() >= count).then_some(lines)
@@ -59,17 +59,6 @@ impl Drop for Rsyslogd {
     fn drop(&mut self) {
         let _ = self.daemon.kill();
         let _ = self.daemon.wait();
-    }
-}
-
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < Duration::from_secs(60), "it did not come");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -4,12 +4,13 @@ use crate::support::hosts;
 use crate::support::library::Library;
 use crate::support::receiver::Receiver;
 use crate::support::trial::{PACKAGES, SITE, bare, python};
+use crate::support::wait::{wait_for, wait_until};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A site with a black box in a folder of its own.
@@ -75,7 +76,7 @@ impl Site {
     fn kill(&self, python: &str, code: &str) {
         let ready = self.folder.path().join("ready");
         let mut child = self.start(python, &code.replace("{ready}", ready.to_str().unwrap()));
-        wait_for(&ready);
+        wait_for("its file", || ready.exists().then_some(()));
         std::thread::sleep(Duration::from_millis(100));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -101,22 +102,13 @@ impl Site {
     }
 }
 
-fn wait_for(path: &Path) {
-    let start = Instant::now();
-    while !path.exists() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{} never came", path.display());
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
 /// Sends what is left of killed processes until nothing is: a killed one may take a while to be gone.
 pub fn reap_all(site: &Site) {
-    let start = Instant::now();
-    while !site.files().is_empty() {
-        assert!(start.elapsed() < Duration::from_secs(60), "left in the box: {:?}", site.files());
+    let is_empty = || {
         site.reap(&[]);
-        std::thread::sleep(Duration::from_millis(50));
-    }
+        site.files().is_empty()
+    };
+    wait_until(is_empty, || format!("left in the box: {:?}", site.files()));
 }
 
 /// Says that it is ready, and then calls into C for 90 seconds with the GIL held.
@@ -169,7 +161,7 @@ fn the_living_are_left_alone() {
     let site = Site::new();
     let ready = site.folder.path().join("ready");
     let mut child = site.start(python(), &LONG_CALL.replace("{ready}", ready.to_str().unwrap()));
-    wait_for(&ready);
+    wait_for("its file", || ready.exists().then_some(()));
     assert_eq!(site.reap(&[]), json!({ "sent": 0, "alive": 1, "removed": 0, "failed": 0, "rejected": [] }));
     assert_eq!(site.files().len(), 1);
     child.kill().unwrap();

@@ -4,13 +4,13 @@
 use crate::recorder::{Site, reap_all};
 use crate::support::hosts::{cache, venv};
 use crate::support::trial::bare;
+use crate::support::wait::wait_for;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// What is looked for; `colorsys` and `wave` are what no program here imports on its own account.
@@ -204,20 +204,14 @@ impl Server {
 
     /// The answer to a request, as soon as somebody listens.
     fn ask(&self, path: &str) -> String {
-        let start = Instant::now();
-        loop {
-            let answer = UnixStream::connect(self.home.path().join("socket")).and_then(|mut stream| {
-                stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
-                let mut answer = String::new();
-                stream.read_to_string(&mut answer)?;
-                Ok(answer)
-            });
-            match answer {
-                Ok(answer) => return answer.rsplit_once("\r\n\r\n").unwrap().1.to_owned(),
-                Err(error) => assert!(start.elapsed() < Duration::from_secs(60), "{error}"),
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        let answer = wait_for("an answer", || {
+            let mut stream = UnixStream::connect(self.home.path().join("socket")).ok()?;
+            stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).ok()?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).ok()?;
+            Some(answer)
+        });
+        answer.rsplit_once("\r\n\r\n").unwrap().1.to_owned()
     }
 
     /// How many of its workers have said that they are ready.
@@ -246,11 +240,7 @@ fn gunicorns_workers_are_reported_where_they_have_imported_more_than_their_maste
         let [plain, under] = [None, Some(site.library())].map(|library| {
             let server = Server::start(&python.with_file_name("gunicorn"), &arguments, library);
             let answers = ["/a", "/wave", "/b"].map(|path| server.ask(path));
-            let start = Instant::now();
-            while server.ready() < 2 {
-                assert!(start.elapsed() < Duration::from_secs(60), "two workers");
-                std::thread::sleep(Duration::from_millis(20));
-            }
+            wait_for("the second worker", || (server.ready() == 2).then_some(()));
             (answers, server.terminate())
         });
         assert_eq!(under, plain);

@@ -4,20 +4,10 @@ use super::{Company, DEBIAN, ENDINGS, IMPORTS, preload, pythons, seen, snippet};
 use crate::support::hosts;
 use crate::support::library::RUN;
 use crate::support::trial::{bare, python};
+use crate::support::wait::wait_for;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
-
-/// Waits until `condition` holds.
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !condition() {
-        assert!(start.elapsed() < Duration::from_secs(60), "{what} did not come");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
 
 /// A Python that has said that it is ready and waits for the signal that ends it.
 fn start_waiting(company: &Company, number: usize, python: &str, library: &str) -> Child {
@@ -48,7 +38,7 @@ fn attach(child: &Child, program: &str, arguments: &[&str]) -> Child {
     let arguments = arguments.iter().map(|argument| argument.replace("{pid}", &pid));
     let mut command = bare(program);
     let tracing = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    wait_until("a tracer", || tracer(child) != 0);
+    wait_for("a tracer", || (tracer(child) != 0).then_some(()));
     tracing
 }
 
@@ -116,7 +106,7 @@ fn a_tracer_that_comes_and_maybe_goes_changes_neither_death_nor_report() {
                             send("INT", &tracing);
                         }
                         tracing.wait().unwrap();
-                        wait_until("the tracer's leave", || tracer(&child) == 0);
+                        wait_for("the tracer's leave", || (tracer(&child) == 0).then_some(()));
                     }
                     send("TERM", &child);
                     let output = child.wait_with_output().unwrap();

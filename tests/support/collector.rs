@@ -1,6 +1,7 @@
 //! `customs collect` as a process, and the dataset that it makes.
 
 use super::trial::bare;
+use crate::support::wait::wait_until;
 use arrow_array::ArrayRef;
 use arrow_cast::cast;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
@@ -14,7 +15,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A row: each column as text, and `date` of its folder.
@@ -83,11 +83,7 @@ impl Collector {
 
     /// Waits until a metric is as expected.
     pub fn wait_for(&self, name: &str, is_it: impl Fn(f64) -> bool) {
-        let start = Instant::now();
-        while !is_it(self.metric(name)) {
-            assert!(start.elapsed() < Duration::from_secs(60), "{name}: {}", self.page("/metrics"));
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_until(|| is_it(self.metric(name)), || format!("{name}: {}", self.page("/metrics")));
     }
 
     pub fn signal(&self, signal: Signal) {

@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// A process that ends with the test.
@@ -52,27 +51,6 @@ pub fn free_port() -> u16 {
         if UdpSocket::bind(address).is_ok() {
             return address.port();
         }
-    }
-}
-
-/// Waits, a minute at the most.
-pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    wait(what, 60, look)
-}
-
-/// Waits for what is tried again only once a minute.
-pub fn wait_long_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    wait(what, 600, look)
-}
-
-fn wait<T>(what: &str, seconds: u64, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < Duration::from_secs(seconds), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -8,3 +8,4 @@ pub mod library;
 pub mod receiver;
 pub mod slurm;
 pub mod trial;
+pub mod wait;
